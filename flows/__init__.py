@@ -1,0 +1,1 @@
+"""Wiring: Prefect flows, settings and the command line."""

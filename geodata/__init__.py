@@ -1,0 +1,1 @@
+"""Pixels and files: readers, zonal statistics and stores, left of the waist."""

@@ -1,0 +1,1 @@
+"""What people look at: the map site, tables and their words."""

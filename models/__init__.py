@@ -1,0 +1,1 @@
+"""The science: indices, hazards, risk and warning on (time, pcode) arrays."""
