@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from .schema import Findings
 
-Cadence = Literal["day", "month", "year", "round", "once"]
+Cadence = Literal["day", "dekad", "month", "year", "round", "once"]
 
 
 def _inside_the_data_folder(path: str) -> str:
@@ -71,9 +71,12 @@ class SourceOptions(Options):
 
         Parameters
         ----------
-        root : Path, the data folder
-        log : Findings, collects errors, repairs and warnings
-        subdistricts : GeoDataFrame or None, the subdistricts table, for readers of tables by unit
+        root : Path
+            The data folder.
+        log : Findings
+            Collects errors, repairs and warnings.
+        subdistricts : GeoDataFrame or None
+            The subdistricts table, for readers of tables by unit.
         """
         raise NotImplementedError(f"reader {self.reader!r} does not read")
 

@@ -1,0 +1,258 @@
+"""From cells to subdistricts: exact coverage fractions once per grid, then one product for all months.
+
+mean = sum(f a v) / sum(f a) over cells with a value, where f is the share of a cell that the
+polygon covers and a the area of the cell; coverage = sum(f a) over cells with a value / sum(f a)
+over the whole polygon, so what lies outside the raster counts as not covered. Fractions come
+from exactextract (ISciences), the rest is a sparse product.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import dask.array
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from exactextract import exact_extract
+from exactextract.raster import NumPyRasterSource
+from scipy import sparse
+
+from .grids import Floats, describe_grid, grid_of, row_areas, same_pixels
+from .schema import ContractError, GridSpec, Status, status_attrs
+
+PUBLISH_COVERAGE = 0.5  # below this share of the polygon no value is given (METHODS 8.1)
+MIN_CELLS = 2.0  # effective cells below which a raster is coarser than the unit (METHODS 8.4)
+_CLUSTER_WEIGHT = 0.8  # units with more of their weight than this in one cell share its value (METHODS 8.4)
+_BLOCK_BYTES = 64e6  # of float64 cells held at a time
+
+
+@dataclass(frozen=True)
+class ZonalWeights:
+    """What each cell of one grid is worth to each subdistrict.
+
+    Parameters
+    ----------
+    grid : GridSpec
+    pcodes : array (pcode,), str, in the order of the subdistricts table
+    fractions : csr (pcode, cell), share of each cell covered by the polygon; cells row by row
+    matrix : csr (pcode, cell), the same times the relative area of the cell
+    polygon_cells : array (pcode,), sum of `matrix` if the raster had no edge: the whole polygon
+    n_eff : array (pcode,), effective number of cells, (sum w)^2 / sum w^2; 0 outside the raster
+    """
+
+    grid: GridSpec
+    pcodes: npt.NDArray[np.str_]
+    fractions: sparse.csr_array
+    matrix: sparse.csr_array
+    polygon_cells: Floats
+    n_eff: Floats
+
+
+def zonal_weights(grid: GridSpec, subdistricts: gpd.GeoDataFrame) -> ZonalWeights:
+    """Coverage fractions of every subdistrict on a grid, one exactextract pass.
+
+    Parameters
+    ----------
+    grid : GridSpec
+        A geographic grid.
+    subdistricts : GeoDataFrame
+        Index pcode, EPSG:4326. A subdistrict outside the grid keeps its row, with no weight.
+
+    Returns
+    -------
+    ZonalWeights
+    """
+    if subdistricts.crs is None or subdistricts.crs.to_epsg() != 4326 or grid.crs != "EPSG:4326":
+        raise ContractError(f"zonal: grid in {grid.crs}, subdistricts in {subdistricts.crs}, expected EPSG:4326")
+    padded, row0, column0 = _padded(grid, tuple(subdistricts.total_bounds))
+    # A short integer per cell: exactextract wants an array, the values are never read.
+    source = NumPyRasterSource(np.zeros((padded.height, padded.width), dtype="int8"), *_edges(padded))
+    shapes = gpd.GeoDataFrame(geometry=subdistricts.geometry.reset_index(drop=True))
+    found = exact_extract(source, shapes, ["cell_id", "coverage"], output="pandas")
+    unit = np.repeat(np.arange(len(shapes)), found["cell_id"].map(len).to_numpy())
+    cell = np.concatenate([np.empty(0, "int64"), *found["cell_id"]]).astype("int64")
+    fraction = np.concatenate([np.empty(0), *found["coverage"]]).astype("float64")
+    weight = fraction * row_areas(padded)[cell // padded.width]
+    row, column = cell // padded.width - row0, cell % padded.width - column0
+    inside = (row >= 0) & (row < grid.height) & (column >= 0) & (column < grid.width) & (fraction > 0)
+    where = (unit[inside], row[inside] * grid.width + column[inside])
+    shape = (len(shapes), grid.height * grid.width)
+    matrix = sparse.csr_array((weight[inside], where), shape=shape)
+    return ZonalWeights(
+        grid=grid,
+        pcodes=subdistricts.index.to_numpy().astype(str),
+        fractions=sparse.csr_array((fraction[inside], where), shape=shape),
+        matrix=matrix,
+        polygon_cells=np.bincount(unit, weights=weight, minlength=len(shapes)),
+        n_eff=_effective_cells(matrix),
+    )
+
+
+def _edges(grid: GridSpec) -> tuple[float, float, float, float]:
+    west, south, east, north = grid.bounds
+    return west, south, east, north
+
+
+def _padded(grid: GridSpec, bounds: tuple[float, ...]) -> tuple[GridSpec, int, int]:
+    """Same cells over both the grid and `bounds`, and where the grid's first row and column lie in it."""
+    west, south, east, north = grid.bounds
+    left = max(int(np.ceil((west - bounds[0]) / grid.dx)), 0)
+    right = max(int(np.ceil((bounds[2] - east) / grid.dx)), 0)
+    above = max(int(np.ceil((bounds[3] - north) / grid.dy)), 0)
+    below = max(int(np.ceil((south - bounds[1]) / grid.dy)), 0)
+    padded = GridSpec(
+        crs=grid.crs,
+        west=grid.west - left * grid.dx,
+        north=grid.north + above * grid.dy,
+        dx=grid.dx,
+        dy=grid.dy,
+        width=left + grid.width + right,
+        height=above + grid.height + below,
+    )
+    return padded, above, left
+
+
+def _effective_cells(matrix: sparse.csr_array) -> Floats:
+    total = np.asarray(matrix.sum(axis=1)).ravel()
+    squares = np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel()
+    return np.divide(total**2, squares, out=np.zeros_like(total), where=squares > 0)
+
+
+def shared_cells(weights: ZonalWeights) -> npt.NDArray[np.int64]:
+    """Cluster number of each subdistrict whose value is that of one cell; -1 for the others.
+
+    Two subdistricts with the same number have over 80 % of their weight in the same cell: their
+    values are one value, and any rank between them is a tie (METHODS 8.4).
+    """
+    total = np.asarray(weights.matrix.sum(axis=1)).ravel()
+    clusters = np.full(total.size, -1, dtype="int64")
+    for unit in np.flatnonzero(total > 0):
+        part = slice(weights.matrix.indptr[unit], weights.matrix.indptr[unit + 1])
+        largest = int(np.argmax(weights.matrix.data[part]))
+        if weights.matrix.data[part][largest] > _CLUSTER_WEIGHT * total[unit]:
+            clusters[unit] = weights.matrix.indices[part][largest]
+    return clusters
+
+
+def zonal_mean(raster: xr.DataArray, weights: ZonalWeights) -> xr.Dataset:
+    """Area-weighted mean of each subdistrict at each time.
+
+    Parameters
+    ----------
+    raster : DataArray (time, lat, lon), any unit
+        NaN where a cell has no value; dask-backed or not. Read in blocks of whole images.
+    weights : ZonalWeights
+        Of the grid of `raster`.
+
+    Returns
+    -------
+    Dataset (time, pcode)
+        `value` in the unit of the raster, float64; `coverage`, share of the polygon with a value;
+        `status`: input_missing where no cell has one, insufficient_data below half coverage,
+        resolution_limited where the subdistrict has fewer than two effective cells. Every
+        subdistrict is there, in the order of `weights`. Equal bit for bit however time and space
+        are chunked.
+    """
+    _require_grid(raster, weights)
+    sums, valid = _products(raster, weights.matrix, weights.matrix)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = sums / valid
+    return _as_dataset(raster, weights, means, _share(valid, weights.polygon_cells), "area: mean")
+
+
+def zonal_sum(raster: xr.DataArray, weights: ZonalWeights, *, absent_is_zero: bool = False) -> xr.Dataset:
+    """Sum of counts per subdistrict at each time: a cell cut by a border is shared by area.
+
+    Parameters
+    ----------
+    raster : DataArray (time, lat, lon), counts per cell (never a density)
+        NaN where a cell has no value.
+    weights : ZonalWeights
+        Of the grid of `raster`.
+    absent_is_zero : bool
+        True for products that leave cells without people empty (WorldPop constrained): an empty
+        cell then counts as covered, with nobody in it.
+
+    Returns
+    -------
+    Dataset (time, pcode)
+        As `zonal_mean`. Sums over a partition equal the total of the raster within it.
+    """
+    _require_grid(raster, weights)
+    counts = raster.fillna(0.0) if absent_is_zero else raster
+    sums, valid = _products(counts, weights.fractions, weights.matrix)
+    coverage = _share(valid, weights.polygon_cells)
+    sums = np.where(coverage > 0, sums, np.nan)  # a sum over no cell is unknown, not 0
+    return _as_dataset(raster, weights, sums, coverage, "area: sum")
+
+
+def _require_grid(raster: xr.DataArray, weights: ZonalWeights) -> None:
+    if tuple(raster.dims) != ("time", "lat", "lon"):
+        raise ContractError(f"{raster.name}: dims {tuple(raster.dims)}, expected ('time', 'lat', 'lon')")
+    if not same_pixels(grid := grid_of(raster), weights.grid):
+        raise ContractError(f"{raster.name}: {describe_grid(grid)}, weights are for {describe_grid(weights.grid)}")
+
+
+def _products(raster: xr.DataArray, for_values: sparse.csr_array, for_valid: sparse.csr_array) -> tuple[Floats, Floats]:
+    """sum(w v) and sum(w) over cells with a value, each (time, pcode)."""
+    used = np.unique(for_values.indices)
+    arguments = {"used": used, "for_values": for_values[:, used], "for_valid": for_valid[:, used]}
+    if not isinstance(raster.data, dask.array.Array):
+        block = max(int(_BLOCK_BYTES / 8 / max(raster.shape[1] * raster.shape[2], 1)), 1)
+        parts = [
+            _block_products(raster.values[first : first + block], **arguments)
+            for first in range(0, raster.shape[0], block)
+        ]
+        both = np.concatenate([np.empty((0, 2, for_values.shape[0])), *parts])
+    else:
+        images = raster.data.rechunk({1: -1, 2: -1})
+        both = images.map_blocks(
+            _block_products, chunks=(images.chunks[0], (2,), (for_values.shape[0],)), dtype="float64", **arguments
+        ).compute()
+    return both[:, 0], both[:, 1]
+
+
+def _block_products(
+    images: npt.NDArray[Any],
+    used: npt.NDArray[np.int64],
+    for_values: sparse.csr_array,
+    for_valid: sparse.csr_array,
+) -> Floats:
+    """(time, 2, pcode). Each sum runs over the cells in one fixed order, whatever the block holds."""
+    cells = images.reshape(images.shape[0], -1)[:, used].T.astype("float64", order="C")
+    has_value = np.isfinite(cells)
+    if not has_value.all():
+        cells[~has_value] = 0.0
+    sums = for_values @ cells
+    valid = for_valid @ has_value.astype("float64")
+    return np.ascontiguousarray(np.stack([sums, valid]).transpose(2, 0, 1))
+
+
+def _share(valid: Floats, whole: Floats) -> Floats:
+    """Share of the polygon with a value; rounding of the fractions must not lift it above 1."""
+    return np.clip(np.divide(valid, whole, out=np.zeros_like(valid), where=whole > 0), 0.0, 1.0)
+
+
+def _as_dataset(
+    raster: xr.DataArray, weights: ZonalWeights, values: Floats, coverage: Floats, cell_methods: str
+) -> xr.Dataset:
+    coarse = np.broadcast_to(weights.n_eff < MIN_CELLS, coverage.shape)
+    status = np.select(
+        [coverage <= 0, coverage < PUBLISH_COVERAGE, coarse],
+        [Status.input_missing, Status.insufficient_data, Status.resolution_limited],
+        Status.ok,
+    ).astype("int8")
+    kept = np.where(coverage >= PUBLISH_COVERAGE, values, np.nan)
+    dims = ("time", "pcode")
+    named = {key: raster.attrs[key] for key in ("units", "long_name") if key in raster.attrs}
+    return xr.Dataset(
+        {
+            "value": (dims, kept, {**named, "cell_methods": cell_methods}),
+            "coverage": (dims, coverage, {"units": "1", "long_name": "share of the unit with a value"}),
+            "status": (dims, status, status_attrs()),
+        },
+        coords={"time": raster["time"].values, "pcode": weights.pcodes},
+    )
