@@ -86,7 +86,7 @@ def zonal_weights(grid: GridSpec, subdistricts: gpd.GeoDataFrame) -> ZonalWeight
         pcodes=subdistricts.index.to_numpy().astype(str),
         fractions=sparse.csr_array((fraction[inside], where), shape=shape),
         matrix=matrix,
-        polygon_cells=np.bincount(unit, weights=weight, minlength=len(shapes)),
+        polygon_cells=np.bincount(unit, weights=weight, minlength=len(shapes)).astype("float64"),
         n_eff=_effective_cells(matrix),
     )
 
