@@ -20,7 +20,7 @@ from scipy.special import ndtr
 
 from geodata.schema import KEEPS_VALUE, ContractError, Status, has_status, more_cautious, status_attrs, status_like
 from models.anomaly import anomaly_index
-from models.heavy_rain import heavy_rain_percentile
+from models.heavy_rain import heavy_rain_percentile, rx1day_monthly
 from models.percentile import season_to_date
 from models.spi import spi
 from models.surface_water import water_percentile
@@ -83,7 +83,7 @@ class WaterOptions(HazardOptions):
 
 
 class HeavyRainOptions(HazardOptions):
-    """Heavy rain, from daily rain reduced to the highest day of each month."""
+    """Heavy rain, from a daily source (mm/day) reduced to the highest day of each month."""
 
     method: Literal["heavy_rain"] = "heavy_rain"
     source: str = "rain_daily"
@@ -405,7 +405,9 @@ def _water_score(name: str, indices: xr.Dataset, options: WaterOptions) -> xr.Da
 
 
 def _heavy_rain_index(inputs: xr.Dataset, options: HeavyRainOptions, calibration: tuple[int, int]) -> xr.Dataset:
-    monthly, flags = _input(inputs, options.source)
+    daily, flags = _input(inputs, options.source)
+    monthly = rx1day_monthly(daily)
+    flags = _worst_day(flags, monthly)
     out = heavy_rain_percentile(
         monthly,
         calibration,
@@ -418,6 +420,13 @@ def _heavy_rain_index(inputs: xr.Dataset, options: HeavyRainOptions, calibration
     return out
 
 
+def _worst_day(flags: xr.DataArray, monthly: xr.DataArray) -> xr.DataArray:
+    """Flag of each month: what the kept days claim least of, or that too few were seen."""
+    by_month = flags.where(has_status(flags, KEEPS_VALUE)).resample(time="MS").max()
+    known = by_month.reindex(time=monthly["time"]).fillna(int(Status.ok)).astype("int8")
+    return xr.where(monthly.notnull(), known, np.int8(Status.insufficient_data)).assign_attrs(status_attrs())
+
+
 def _heavy_rain_score(name: str, indices: xr.Dataset, options: HeavyRainOptions) -> xr.Dataset:
     return _percentile_score(name, "heavy_rain_percentile", indices, options)
 
@@ -426,7 +435,11 @@ def _percentile_score(name: str, variable: str, indices: xr.Dataset, options: Ha
     """Score of a percentile, carried to the months after the last observed one."""
     carried = carry_forward(indices[variable], indices[f"{variable}_status"], max_age_days=options.max_age_days)
     value, status = carried["value"], carried["status"]
-    return indices.assign(
+    further = [v for v in map(str, indices.data_vars) if not v.startswith(variable) and not v.endswith("_status")]
+    kept = {v: f"{name}_{v.removeprefix('water_')}" for v in further}
+    named = indices[[n for v in further for n in (v, f"{v}_status")]]
+    named = named.rename({**kept, **{f"{v}_status": f"{own}_status" for v, own in kept.items()}})
+    return named.assign(
         {
             f"{name}_percentile": value.assign_attrs(indices[variable].attrs),
             f"{name}_percentile_status": status,

@@ -81,7 +81,10 @@ def risk(scores: xr.Dataset, dimensions: Sequence[str] = ("hazard_and_exposure",
             "risk": score.assign_attrs(units="1", long_name="risk (0-10)"),
             "risk_status": _status(score, [flags[d] for d in dimensions]),
         },
-        attrs={"dimensions": list(dimensions), "dimensions_missing": [d for d in DIMENSIONS if d not in dimensions]},
+        attrs={
+            "dimensions": " ".join(dimensions),
+            "dimensions_missing": " ".join(d for d in DIMENSIONS if d not in dimensions),
+        },
     )
 
 
@@ -159,7 +162,7 @@ def contributions(
     Dataset (time, pcode)
         ``contribution_reference`` and ``contribution_<part>``, which sum to the unrounded risk
         (NaN where there is no risk); ``main_driver``, int8, the part with the largest
-        contribution as a position in the attribute ``parts`` (the earlier of equals), -1 where no risk.
+        contribution (the earlier of equals) as a flag whose words `main_driver_words` gives, -1 where no risk.
 
     References
     ----------
@@ -185,7 +188,23 @@ def contributions(
 
 def main_driver_words(contribution: xr.Dataset) -> np.ndarray:
     """Names of the main drivers, "" where there is none."""
-    return np.array(("", *contribution.attrs["parts"]))[np.asarray(contribution["main_driver"]).astype(int) + 1]
+    return flag_words(contribution["main_driver"])
+
+
+def flag_words(flags: xr.DataArray) -> np.ndarray:
+    """Words of a flag variable that counts from -1 (``none``, given as ""), from its own attributes."""
+    words = ("", *str(flags.attrs["flag_meanings"]).split()[1:])
+    return np.array(words)[np.asarray(flags).astype(int) + 1]
+
+
+def name_flags(names: Sequence[str], long_name: str) -> dict[str, object]:
+    """CF attributes of a flag variable that points at one of ``names``, -1 at none of them."""
+    return {
+        "units": "1",
+        "long_name": long_name,
+        "flag_values": np.arange(-1, len(names), dtype="int8"),
+        "flag_meanings": " ".join(("none", *names)),
+    }
 
 
 # ------------------------------------------------------------------ numpy beneath
@@ -246,7 +265,6 @@ def _contribution_dataset(
     known = np.isfinite(origin)
     # differences below 1e-9 are arithmetic, not drivers: equal parts go to the earlier one
     driver = np.where(known, np.argmax(np.round(np.where(known, contribution, 0.0), 9), axis=0), -1)
-    out["main_driver"] = like(driver.astype("int8"), "largest part").assign_attrs(
-        long_name="part with the largest contribution"
-    )
-    return xr.Dataset(out, attrs={"parts": names})
+    flags = name_flags(names, "part with the largest contribution")
+    out["main_driver"] = like(driver.astype("int8"), "").drop_attrs().assign_attrs(flags)
+    return xr.Dataset(out)

@@ -39,8 +39,8 @@ def water_percentile(
     -------
     Dataset (time, pcode, ...)
         ``water_percentile`` (1, 0 least water) with its status, ``water_anomaly`` (1, area over
-        median minus 1) with its status. Attribute ``years_without_imagery``: those left out,
-        ``years_found``: those of them that nobody declared.
+        median minus 1) with its status. Attributes, years in words separated by spaces:
+        ``years_without_imagery`` those left out, ``years_found`` those of them that nobody declared.
     """
     declared = sorted(set(years_without_imagery))
     found = (
@@ -67,7 +67,7 @@ def water_percentile(
             .assign_attrs(units="1", long_name="open water area against its median, relative"),
             "water_anomaly_status": status,
         },
-        attrs={"years_without_imagery": [*declared, *found], "years_found": found},
+        attrs={"years_without_imagery": _words(sorted([*declared, *found])), "years_found": _words(found)},
     )
 
 
@@ -103,3 +103,7 @@ def find_years_without_imagery(
     lost = empty.sum(units) / reading.sum(units).clip(min=1)
     years = pd.Series(np.asarray(lost), index=np.asarray(area["time"].dt.year)).groupby(level=0).max()
     return tuple(int(y) for y in years.index[years > share])
+
+
+def _words(years: Iterable[int]) -> str:
+    return " ".join(str(y) for y in years)

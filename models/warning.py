@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from geodata.schema import RAISES_ALERTS, AlertLevel, ContractError, Status, has_status, status_attrs
+from models.risk import flag_words, name_flags
 
 THRESHOLDS = (4.0, 6.0, 8.0)
 """Hazard scores from which a month counts as watch, warning, emergency (inclusive)."""
@@ -49,9 +50,9 @@ def warning(
     Dataset (time, pcode)
         ``warning_score`` 0-10 (highest hazard now, among those that may raise an alert) with
         ``warning_score_status``; ``alert_level`` (AlertLevel, int8; NO_DATA only where no hazard
-        may speak); ``alert_hazard`` and ``warning_hazard`` (int8, position in the attribute
-        ``hazards`` of the one that sets the level, and of the highest one; -1 none); ``alert_months``
-        (observed months in a row at or above the level's threshold; 0 if normal or no data).
+        may speak); ``alert_hazard`` and ``warning_hazard`` (int8 flags, words by
+        `models.risk.flag_words`: the hazard that sets the level, and the highest one; -1 none);
+        ``alert_months`` (observed months in a row at or above the level's threshold; 0 if normal or no data).
 
     References
     ----------
@@ -92,11 +93,12 @@ def warning(
                 flag_values=np.array([a.value for a in AlertLevel], dtype="int8"),
                 flag_meanings=" ".join(a.name for a in AlertLevel),
             ),
-            "alert_hazard": like(speaker, "int8", "hazard that sets the level"),
-            "warning_hazard": like(loudest, "int8", "hazard with the highest score"),
+            "alert_hazard": like(speaker, "int8", "").assign_attrs(name_flags(present, "hazard that sets the level")),
+            "warning_hazard": like(loudest, "int8", "").assign_attrs(
+                name_flags(present, "hazard with the highest score")
+            ),
             "alert_months": like(months, "int16", "observed months in a row at this level or above"),
-        },
-        attrs={"hazards": present},
+        }
     )
 
 
@@ -129,15 +131,14 @@ def warning_reasons(
         months in a row at or above it), ``age_months``. A value that is not known is None.
     """
     now, facts = alerts.sel(time=month), hazards.sel(time=month)
+    speaker, highest = flag_words(now["alert_hazard"]), flag_words(now["warning_hazard"])
     rows: dict[Any, tuple[str, dict[str, Any]]] = {}
     for i, pcode in enumerate(now["pcode"].to_numpy()):
         level = int(now["alert_level"][i])
-        position = int(now["alert_hazard"][i])
-        loudest = int(now["warning_hazard"][i])
-        if level < 0 or loudest < 0:
+        if level < 0:
             rows[pcode] = ("no_data", {})
             continue
-        name = alerts.attrs["hazards"][position if level > 0 else loudest]
+        name = str(speaker[i] if level > 0 else highest[i])
         score = float(facts[f"hazard_{name}"][i])
         limits = _limits(thresholds, name)
         reached = sum(score >= limit for limit in limits)
