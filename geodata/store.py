@@ -1,0 +1,308 @@
+"""Writing what a run leaves behind, and reading it back: the same content gives the same bytes.
+
+No file written here holds a clock time, a host or a path. A full or write-protected disk is the
+user's to mend: it comes out as InputError, with the file and what was in the way.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pyarrow
+import pyogrio
+import rasterio
+import xarray as xr
+from rasterio.errors import RasterioError
+from rasterio.transform import from_origin
+from xlsxwriter.exceptions import XlsxWriterException
+
+from .grids import grid_of
+from .schema import ContractError, Finding, InputError, check_cube
+from .stacks import what_it_is
+
+_FULL = 1_000_000  # bytes free below which a failed write is put down to the disk
+_LIBRARY_ERRORS = (RuntimeError, sqlite3.Error, pyarrow.ArrowException, RasterioError, XlsxWriterException)
+_REASONS = {
+    errno.ENOSPC: "no space left on the disk",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EACCES: "no permission to write there",
+    errno.EPERM: "no permission to write there",
+    errno.EROFS: "a read-only disk",
+    errno.ENOTDIR: "a file where a folder should be",
+    errno.EISDIR: "a folder of that name",
+    errno.ENOENT: "no such folder",
+    errno.ENAMETOOLONG: "a name that is too long",
+}
+
+
+# ------------------------------------------------------------------ errors while writing
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Turn what hinders writing `path` into InputError; give its folder first if need be.
+
+    Any OSError is such a hindrance. Libraries say "HDF error" when the disk is full, so any error
+    of theirs counts as one while less than 1 MB is free; other errors pass through unchanged.
+    A file that could not be finished is removed.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield path
+    except InputError:
+        raise
+    except (OSError, *_LIBRARY_ERRORS) as error:
+        full, reason = _is_full(path), _reason(error, path)
+        if not full and not reason:
+            raise
+        _discard(path)
+        found = _REASONS[errno.ENOSPC] if full and reason in ("", _REASONS[errno.ENOSPC]) else reason
+        raise InputError(
+            Finding("error", "output", str(path), "file", found, "a place that can be written to")
+        ) from error
+
+
+def _reason(error: Exception, path: Path) -> str:
+    """Why an error hinders writing, in words; "" if it is no matter of the disk."""
+    code = getattr(error, "errno", None)
+    if code in _REASONS:
+        return _REASONS[code]
+    if path.is_dir():
+        return _REASONS[errno.EISDIR]
+    if not _may_write(path):
+        return _REASONS[errno.EACCES]
+    if isinstance(error, OSError) and not isinstance(error, RasterioError):
+        return str(error.strerror or error) or type(error).__name__
+    return ""
+
+
+def _may_write(path: Path) -> bool:
+    folder = path.parent
+    return os.access(path if path.exists() else folder, os.W_OK) if folder.is_dir() else True
+
+
+def _is_full(path: Path) -> bool:
+    there = next((p for p in (path.parent, *path.parent.parents) if p.is_dir()), None)
+    return there is not None and shutil.disk_usage(there).free < _FULL
+
+
+def _discard(path: Path) -> None:
+    try:
+        if path.is_file():
+            path.unlink()
+    except OSError:
+        return  # what hinders writing may hinder removing too: the first reason is the one to tell
+
+
+def _require_whole(path: Path, expected: object) -> None:
+    """Read back what a library may have failed to finish without a word."""
+    if not path.is_file() or not expected:
+        full = _is_full(path)
+        found = _REASONS[errno.ENOSPC] if full else "a file that reads back otherwise than it was written"
+        _discard(path)
+        raise InputError(Finding("error", "output", str(path), "file", found, "a place that can be written to"))
+
+
+# ------------------------------------------------------------------ cubes
+
+
+def write_cube(cube: xr.Dataset, path: Path) -> Path:
+    """Write the waist as NetCDF 4, CF 1.11; refused with ContractError unless `check_cube` passes.
+
+    Parameters
+    ----------
+    cube : Dataset (time, pcode, ...)
+        Values with their `<name>_status` flags (int8, kept as such).
+    path : Path
+        Where to; folders are made.
+
+    Returns
+    -------
+    Path, as given
+    """
+    check_cube(cube)
+    return write_dataset(cube, path)
+
+
+def write_dataset(dataset: xr.Dataset, path: Path) -> Path:
+    """Write any dataset as NetCDF 4 whose bytes depend on nothing but its content."""
+    plain = dataset.drop_encoding()
+    plain.attrs = {"Conventions": "CF-1.11", **_plain_attributes(dataset.attrs)}
+    for name in plain.variables:
+        plain[name].attrs = _plain_attributes(plain[name].attrs)
+    encoding = {name: _encoding(plain[name]) for name in plain.variables}
+    with writing(path) as target:
+        target.unlink(missing_ok=True)
+        plain.to_netcdf(target, engine="netcdf4", format="NETCDF4", encoding=encoding)
+        with xr.open_dataset(target, engine="netcdf4") as back:
+            _require_whole(target, set(back.variables) == set(plain.variables))
+    return path
+
+
+def _encoding(variable: xr.DataArray) -> dict[str, Any]:
+    kind = variable.dtype.kind
+    if kind == "M":
+        return {
+            "dtype": "int32",
+            "units": "days since 1970-01-01",
+            "calendar": "proleptic_gregorian",
+            "_FillValue": None,
+        }
+    if kind in "OUST":
+        return {"dtype": "S1"}  # text of fixed width: CF readers of every age can read it
+    packed = {"zlib": True, "complevel": 4} if variable.ndim else {}
+    return {**packed, "_FillValue": np.array(np.nan, variable.dtype)[()] if kind == "f" else None}
+
+
+def _plain_attributes(attributes: Mapping[Any, Any]) -> dict[str, Any]:
+    """Attributes as NetCDF can hold them: None left out, truth as 0 or 1, mappings as JSON."""
+    return {str(key): _plain(value) for key, value in attributes.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool | np.bool_):
+        return np.int8(value)
+    if isinstance(value, Mapping):
+        return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def read_cube(path: Path) -> xr.Dataset:
+    """Read what `write_cube` or `write_dataset` wrote, into memory; flags stay int8."""
+    if not Path(path).is_file():
+        raise InputError(Finding("error", "store", str(path), "file", "none", "a cube written by a run"))
+    try:
+        with xr.open_dataset(path, engine="netcdf4") as stored:
+            cube = stored.load()
+    except (OSError, RuntimeError, ValueError):
+        found = what_it_is(Path(path))
+        raise InputError(Finding("error", "store", str(path), "file", found, "a cube written by a run")) from None
+    for name in cube.coords:
+        if cube[name].dtype.kind == "O":
+            cube[name] = cube[name].astype(str)
+    return cube
+
+
+# ------------------------------------------------------------------ tables with geometry
+
+
+def write_geoparquet(table: gpd.GeoDataFrame, path: Path) -> Path:
+    """Write a table with geometry as GeoParquet 1.1, index included."""
+    with writing(path) as target:
+        table.to_parquet(target, compression="zstd", schema_version="1.1.0", index=True)
+    return path
+
+
+@contextmanager
+def _gdal_options(**options: str) -> Iterator[None]:
+    before = {key: pyogrio.get_gdal_config_option(key) for key in options}
+    pyogrio.set_gdal_config_options(options)
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options(before)
+
+
+def write_geopackage(layers: gpd.GeoDataFrame | Mapping[str, gpd.GeoDataFrame], path: Path, *, dated: date) -> Path:
+    """Write one layer ("subdistricts") or several as a GeoPackage whose only date is the given one.
+
+    Parameters
+    ----------
+    layers : GeoDataFrame or mapping
+        Layer name -> table; the index becomes a column if it has a name.
+    path : Path
+        Where to; what stood there is replaced.
+    dated : date
+        Written as `last_change`, which GeoPackage requires: the date of issue, never a clock.
+
+    Returns
+    -------
+    Path, as given
+    """
+    named = layers if isinstance(layers, Mapping) else {"subdistricts": layers}
+    with writing(path) as target, _gdal_options(OGR_CURRENT_DATE=f"{dated.isoformat()}T00:00:00.000Z"):
+        target.unlink(missing_ok=True)
+        for position, (layer, table) in enumerate(named.items()):
+            flat = table.reset_index() if table.index.name else table
+            pyogrio.write_dataframe(flat, target, layer=layer, driver="GPKG", append=position > 0)
+            _require_whole(target, pyogrio.read_info(target, layer=layer)["features"] == len(flat))
+    return path
+
+
+# ------------------------------------------------------------------ rasters
+
+
+def write_cog(raster: xr.DataArray, path: Path) -> Path:
+    """Write one image as a cloud-optimised GeoTIFF, float32, NaN where there is no value.
+
+    Parameters
+    ----------
+    raster : DataArray (lat, lon), any unit
+        One time; attributes units and long_name go with it.
+    path : Path
+        Where to.
+
+    Returns
+    -------
+    Path, as given
+    """
+    if tuple(raster.dims) != ("lat", "lon"):
+        raise ContractError(f"{raster.name}: dims {tuple(raster.dims)}, expected ('lat', 'lon')")
+    grid = grid_of(raster)
+    values = raster.values.astype("float32")
+    profile = {
+        "driver": "COG",
+        "dtype": "float32",
+        "count": 1,
+        "width": grid.width,
+        "height": grid.height,
+        "crs": grid.crs,
+        "transform": from_origin(grid.west, grid.north, grid.dx, grid.dy),
+        "nodata": float("nan"),
+        "compress": "deflate",
+        "predictor": 3,
+        "overview_resampling": "average",
+        "num_threads": 1,
+    }
+    with writing(path) as target:
+        with rasterio.open(target, "w", **profile) as file:
+            file.write(values, 1)
+            file.set_band_description(1, str(raster.attrs.get("long_name", raster.name or "")))
+            file.set_band_unit(1, str(raster.attrs.get("units", "")))
+        with rasterio.open(target) as back:
+            _require_whole(target, np.array_equal(back.read(1), values, equal_nan=True))
+    return path
+
+
+# ------------------------------------------------------------------ hashes
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of one file, hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_files(paths: Iterable[Path], root: Path) -> str:
+    """SHA-256 over many files: of one line "<sha256>  <path below root>" for each, sorted by path.
+
+    The same as `sha256_of` for a single file, so a receipt can be checked with `sha256sum`.
+    """
+    files = sorted({Path(path) for path in paths}, key=lambda path: path.relative_to(root).as_posix())
+    if len(files) == 1:
+        return sha256_of(files[0])
+    lines = "".join(f"{sha256_of(path)}  {path.relative_to(root).as_posix()}\n" for path in files)
+    return hashlib.sha256(lines.encode()).hexdigest()
