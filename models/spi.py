@@ -324,13 +324,21 @@ def _fit_month(sample: np.ndarray, needed: int, min_positive: int, method: Metho
     return shape, scale, n, n0, status, np.where(n < max(needed, 1), 0, detectable)
 
 
+def _sum(rows: np.ndarray) -> np.ndarray:
+    """Sum over the first axis, row by row: numpy's own order depends on how many cells stand side by side."""
+    total = np.zeros(rows.shape[1:])
+    for row in rows:
+        total += row
+    return total
+
+
 def _log_ratio(sample: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean of the positive totals, and ln(mean) - mean(ln); NaN where they are all equal."""
     count = positive.sum(axis=0)
-    mean = np.where(positive, sample, 0.0).sum(axis=0) / count
+    mean = _sum(np.where(positive, sample, 0.0)) / count
     logs = np.zeros_like(sample)
     np.log(sample, out=logs, where=positive)
-    s = np.log(mean) - logs.sum(axis=0) / count
+    s = np.log(mean) - _sum(logs) / count
     return mean, np.where(s > _DEGENERATE, s, np.nan)
 
 
@@ -357,8 +365,8 @@ def _l_moments(sample: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np
     ordered = np.sort(np.where(positive, sample, np.inf), axis=0)
     ordered = np.where(np.isfinite(ordered), ordered, 0.0)
     rank = np.arange(len(sample))[:, None]
-    l1 = ordered.sum(axis=0) / count
-    b1 = (ordered * rank).sum(axis=0) / (count * (count - 1.0))
+    l1 = _sum(ordered) / count
+    b1 = _sum(ordered * rank) / (count * (count - 1.0))
     ratio = (2.0 * b1 - l1) / l1
     ratio = np.where(ratio > _DEGENERATE, ratio, np.nan)
     log_shape = np.log(1.0 / (np.pi * ratio**2))  # large-shape limit of the equation
