@@ -1,0 +1,46 @@
+"""Numbers as they are printed: one decimal, half up, and parts that add up to their printed whole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
+
+
+def tenths(value: float) -> int:
+    """``value`` in tenths, half rounded up, on the shortest decimal that names the float.
+
+    >>> tenths(0.25), tenths(2.55), tenths(-0.05)
+    (3, 26, -1)
+    """
+    return int(Decimal(repr(float(value))).scaleb(1).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def half_up(value: float) -> float:
+    """``value`` to one decimal, half up; the one rounding of a product.
+
+    >>> half_up(4.45), half_up(4.44)
+    (4.5, 4.4)
+    """
+    return tenths(value) / 10
+
+
+def largest_remainder(parts: Sequence[float], total: int) -> list[int]:
+    """Parts in tenths that add up to ``total`` tenths: each is cut down, the largest remainders are given back first.
+
+    Parameters
+    ----------
+    parts : sequence of float, their sum is within one half of ``total`` tenths
+    total : int, tenths of the printed whole
+
+    >>> largest_remainder([3.33, 3.33, 3.33], 100)
+    [34, 33, 33]
+    """
+    floors = [math.floor(p * 10 + 1e-9) for p in parts]
+    by_remainder = sorted(range(len(parts)), key=lambda i: (floors[i] - parts[i] * 10, i))
+    missing = total - sum(floors)
+    if not 0 <= missing <= len(parts):
+        raise ValueError(f"found parts that sum to {math.fsum(parts)}, expected about {total / 10}")
+    for i in by_remainder[:missing]:
+        floors[i] += 1
+    return floors
