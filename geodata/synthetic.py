@@ -44,7 +44,7 @@ from geodata.synthetic_climate import (
     draw_vegetation,
     draw_water,
 )
-from geodata.synthetic_land import FloatArray, Land, draw_land, grid_around_country, to_degrees
+from geodata.synthetic_land import PREFIX, FloatArray, Land, draw_land, grid_around_country, to_degrees
 from geodata.synthetic_names import COUNTRY_NAME
 from geodata.synthetic_people import PEOPLE_PER_HOUSEHOLD, displace, period_columns, settle_residents
 
@@ -76,7 +76,7 @@ class CountryOptions:
     Parameters
     ----------
     seed : int, the same seed gives the same bytes
-    first : str, "YYYY-MM", first month of rain; the drought before the last needs 17 years
+    first : str, "YYYY-MM", first month of rain, at least 15 years before the last
     as_of : str, "YYYY-MM", last month of rain: the month a demo speaks about
     subdistricts : int
     daily_years, vegetation_years : int, length of these records
@@ -88,6 +88,10 @@ class CountryOptions:
     subdistricts: int = 60
     daily_years: int = 12
     vegetation_years: int = 10
+
+    def __post_init__(self) -> None:
+        if len(self.months()) < 180:
+            raise ValueError(f"{self.first} to {self.as_of} is shorter than the 15 years a country needs")
 
     def months(self) -> pd.DatetimeIndex:
         """Month starts of the rain record."""
@@ -197,7 +201,7 @@ def make_country(seed: int = 1, options: CountryOptions | None = None) -> Synthe
     land = draw_land(streams[0], options.subdistricts)
     drought, earlier, wet = _plan_spells(streams[1], land, options)
     burst = _plan_cloudburst(streams[1], land, drought, options)
-    rain, normal = draw_rain(streams[2], options.months(), (drought, earlier, wet), calm=6)
+    rain, normal = draw_rain(streams[2], options.months(), (drought, earlier, wet))
     climate, loss, blind = _rasters(streams[3:5], land, rain, normal, burst, options)
     residents = settle_residents(streams[5], land, _unit_means(land, normal))
     strength = drought.strength(to_degrees(land.centres_km()))
@@ -228,7 +232,7 @@ def _plan_spells(rng: np.random.Generator, land: Land, options: CountryOptions) 
     start = options.season_start
     here = (east * rng.uniform(70, 110), rng.uniform(40, 120))
     there = (west * rng.uniform(60, 120), rng.uniform(-60, 60))
-    drought = _spell(land, start(2), pd.Timestamp(options.as_of), 0.2, here, 140)
+    drought = _spell(land, start(2), pd.Timestamp(options.as_of), 0.36, here, 96)
     earlier = _spell(land, start(16), start(15) + pd.DateOffset(months=7), 0.4, there, 260)
     wet = _spell(land, start(5), start(5) + pd.DateOffset(months=6), 1.9, (0.0, 0.0), 420)
     return drought, earlier, wet
@@ -265,7 +269,7 @@ def _rasters(
 ) -> tuple[Climate, MarshLoss, tuple[int, ...]]:
     """All rasters of the country, the loss of marshes, and the years without imagery."""
     months, years = options.months(), options.water_years()
-    recent = int(months.get_indexer([options.season_start(options.daily_years)])[0])
+    recent = int(months.searchsorted(options.season_start(options.daily_years)))
     daily, days = draw_daily(rngs[0], rain[recent:], months[recent:])
     daily[days == burst.day] += burst.rain(grid_around_country(DAILY_STEP))
     rain[-1] += burst.rain(grid_around_country(RAIN_STEP))
@@ -366,15 +370,16 @@ def _write_boundaries(root: Path, units: gpd.GeoDataFrame) -> None:
             f"{upper}_AR": units[f"{lower}_name_ar"],
             f"{upper}_PCODE": units[f"{lower}_pcode"],
         }
+    cod |= {"ADM0_EN": COUNTRY_NAME["en"], "ADM0_AR": COUNTRY_NAME["ar"], "ADM0_PCODE": PREFIX}
     table = gpd.GeoDataFrame(cod, geometry=units.geometry.to_numpy(), crs="EPSG:4326", index=units.index)
     target = root / "boundaries" / f"{LAYER}.gpkg"
     target.unlink(missing_ok=True)
     with _fixed_clock():
         pyogrio.write_dataframe(table.reset_index(drop=True), target, layer=LAYER, driver="GPKG")
-    levels = [("pcode", "name_ckb"), ("adm2_pcode", "adm2_name_ckb"), ("adm1_pcode", "adm1_name_ckb")]
-    flat = units.reset_index()
-    names = pd.concat([flat[list(pair)].set_axis(["PCODE", "NAME_CKB"], axis=1) for pair in levels]).drop_duplicates()
-    names.sort_values("PCODE").to_csv(root / "names" / "names_ckb.csv", index=False, lineterminator="\n")
+    sorani = units[["name_ckb", "adm2_name_ckb", "adm1_name_ckb"]].set_axis(
+        ["ADM3_CKB", "ADM2_CKB", "ADM1_CKB"], axis=1
+    )
+    sorani.to_csv(root / "names" / "names_ckb.csv", index_label="ADM3_PCODE", lineterminator="\n")
 
 
 @contextmanager

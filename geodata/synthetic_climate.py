@@ -29,7 +29,7 @@ BARREN_BELOW_MM = 75.0
 # Per calendar month, January first: share of the year's rain, chance of a dry month in the
 # middle of the country, and gamma shape of the wet months.
 SEASON = np.array([0.18, 0.17, 0.17, 0.11, 0.035, 0.003, 0.0, 0.0, 0.005, 0.045, 0.125, 0.157])
-DRY_CHANCE = np.array([0.05, 0.06, 0.08, 0.17, 0.48, 0.98, 1.0, 1.0, 0.93, 0.43, 0.15, 0.06])
+DRY_CHANCE = np.array([0.05, 0.06, 0.08, 0.17, 0.48, 0.98, 1.0, 1.0, 0.94, 0.38, 0.15, 0.06])
 SHAPE = np.array([2.4, 2.4, 2.2, 1.6, 1.1, 0.9, 0.9, 0.9, 0.9, 1.1, 1.7, 2.3])
 
 
@@ -62,7 +62,7 @@ class Spell:
         """Effect of the spell at places (..., 2), degrees: 1 in the heart, 0 far away."""
         apart = to_km(lonlat) - to_km(np.array([self.lon, self.lat]))
         distance = np.hypot(apart[..., 0], apart[..., 1])
-        return 1 / (1 + np.exp((distance - self.radius_km) / (0.14 * self.radius_km)))
+        return 1 / (1 + np.exp((distance - self.radius_km) / (0.2 * self.radius_km)))
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Climate:
 
 
 def draw_rain(
-    rng: np.random.Generator, months: pd.DatetimeIndex, spells: Sequence[Spell], calm: int
+    rng: np.random.Generator, months: pd.DatetimeIndex, spells: Sequence[Spell]
 ) -> tuple[FloatArray, FloatArray]:
     """Monthly rain, mm, (time, lat, lon), and the mean year, mm, (lat, lon).
 
@@ -116,19 +116,17 @@ def draw_rain(
     months : DatetimeIndex
         Month starts.
     spells : sequence of Spell
-        What is planted.
-    calm : int
-        Number of last months whose background is kept near normal, so that the planted
-        spells are what stands out on the map of the day.
+        What is planted. The background of their months is kept near normal, so that they
+        are what stands out and nothing undoes them by chance.
     """
     grid = grid_around_country(RAIN_STEP)
     normal = _normal_year(rng, grid)
-    field = _weather(rng, len(months), (grid.height, grid.width), calm)
+    planted = np.logical_or.reduce([months.isin(spell.months()) for spell in spells])
+    field = _weather(rng, (grid.height, grid.width), planted)
     lonlat = np.stack(np.meshgrid(*cell_centres(grid)), axis=-1)
     rain = _rain_of(ndtr(field), months.month.to_numpy() - 1, normal)
     for spell in spells:
-        within = (months >= spell.first) & (months <= spell.last)
-        rain[within] *= 1 - (1 - spell.factor) * spell.strength(lonlat)
+        rain[months.isin(spell.months())] *= 1 - (1 - spell.factor) * spell.strength(lonlat)
     return rain, normal
 
 
@@ -140,17 +138,21 @@ def _normal_year(rng: np.random.Generator, grid: GridSpec) -> FloatArray:
     return np.exp(np.interp(place, [-1.1, -0.6, 0.0, 1.1], np.log([42, 75, 185, 700])) + 0.08 * hills)
 
 
-def _weather(rng: np.random.Generator, count: int, shape: tuple[int, int], calm: int) -> NDArray[np.float32]:
-    """Standard normal fields: a part common to the country, a regional part and a local part."""
+def _weather(rng: np.random.Generator, shape: tuple[int, int], calm: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Standard normal fields (month, *shape), narrower in ``calm`` months.
+
+    A part is common to the country, one regional and one local.
+    """
+    count = len(calm)
     common = rng.standard_normal(count)
     for t in range(1, count):
         common[t] = 0.25 * common[t - 1] + np.sqrt(1 - 0.25**2) * common[t]
-    common[count - calm :] *= 0.25
+    common[calm] *= 0.1
     regional = smooth_noise(rng, count, shape, 8)
-    regional[count - calm :] *= 0.7
+    regional[calm] *= 0.55
     local = smooth_noise(rng, count, shape, 1.5)
     return (
-        np.sqrt(0.5) * common[:, None, None].astype("float32") + np.sqrt(0.4) * regional + np.sqrt(0.1) * local
+        np.sqrt(0.4) * common[:, None, None].astype("float32") + np.sqrt(0.5) * regional + np.sqrt(0.1) * local
     ).astype("float32")
 
 
@@ -185,7 +187,7 @@ def draw_daily(
     """Spread monthly rain (time, lat, lon) over days on a grid twice as coarse; months keep their sum."""
     coarse = rain.reshape(len(months), rain.shape[1] // 2, 2, rain.shape[2] // 2, 2).mean(axis=(2, 4))
     days = pd.date_range(months[0], months[-1] + pd.offsets.MonthEnd(0), freq="D")
-    storm = np.maximum(smooth_noise(rng, len(days), coarse.shape[1:], 3) - 0.9, 0) ** 1.4
+    storm = np.maximum(smooth_noise(rng, len(days), coarse.shape[1:], 3) - 0.25, 0)
     starts = np.flatnonzero(days.day == 1)
     total = np.add.reduceat(storm, starts, axis=0)
     month_of_day = np.repeat(np.arange(len(months)), np.diff([*starts, len(days)]))

@@ -36,7 +36,7 @@ KM_PER_DEGREE = (111.320 * float(np.cos(np.radians(LAT0))), 110.90)
 WIDTH_KM, HEIGHT_KM = 400.0, 500.0
 GOVERNORATES = 6
 BORDER_STEP_KM = 3.0
-ROUGHNESS = (0.075, 0.05, 0.03, 0.0)
+ROUGHNESS = (0.1, 0.085, 0.07, 0.04, 0.0)
 
 
 def to_degrees(xy: FloatArray) -> FloatArray:
@@ -266,11 +266,14 @@ def _name_units(shapes: list[Polygon], names: NameGiver, kinds: list[str]) -> gp
     """Group neighbours into districts and governorates, give codes from north to south, and names."""
     near = _neighbour_distances(shapes)
     centres = np.array([s.centroid.coords[0] for s in shapes])
+    adm1_names = names.distinct(GOVERNORATES)
     everything = np.arange(len(shapes))
     rows: list[dict[str, object]] = []
-    for g, members in enumerate(_groups(everything, GOVERNORATES, centres, near), start=1):
-        adm1 = names.plain()
-        for q, district in enumerate(_groups(members, max(2, round(len(members) / 3.3)), centres, near), start=1):
+    for g, members in enumerate(_groups(names.rng, everything, GOVERNORATES, centres, near), start=1):
+        adm1 = adm1_names[g - 1]
+        for q, district in enumerate(
+            _groups(names.rng, members, max(2, round(len(members) / 3.3)), centres, near), start=1
+        ):
             ordered = district[np.argsort(-centres[district, 1], kind="stable")]
             own = [names.place(kinds[i]) for i in ordered]
             for n, (i, name) in enumerate(zip(ordered, own, strict=True), start=1):
@@ -308,28 +311,25 @@ def _neighbour_distances(shapes: list[Polygon]) -> csr_array:
     return csr_array((np.hypot(*(centres[a] - centres[b]).T), (a, b)), shape=(len(shapes),) * 2)
 
 
-def _groups(members: NDArray[np.intp], count: int, centres: FloatArray, near: csr_array) -> list[NDArray[np.intp]]:
+def _groups(
+    rng: np.random.Generator, members: NDArray[np.intp], count: int, centres: FloatArray, near: csr_array
+) -> list[NDArray[np.intp]]:
     """Split ``members`` into ``count`` connected groups, ordered from north to south.
 
     Each member joins the seat it reaches first walking from neighbour to neighbour, which
-    keeps every group in one piece.
+    keeps every group in one piece. Of a few draws the most even one is kept.
     """
-    start = centres[members[_far_apart(centres[members], count)]]
-    middles = kmeans2(centres[members], start, minit="matrix", iter=12, missing="warn")[0]
-    seats = cKDTree(centres[members]).query(middles)[1]
-    inside = near[members][:, members]
-    _, _, source = dijkstra(inside, directed=False, indices=np.unique(seats), min_only=True, return_predecessors=True)
-    groups = [members[source == s] for s in np.unique(seats)]
-    return sorted(groups, key=lambda group: -float(centres[group, 1].mean()))
-
-
-def _far_apart(points: FloatArray, count: int) -> list[int]:
-    """Row numbers of ``count`` points, each as far as possible from those before it."""
-    chosen = [int(np.argmax(points[:, 1]))]
-    while len(chosen) < count:
-        gaps = np.min([np.hypot(*(points - points[i]).T) for i in chosen], axis=0)
-        chosen.append(int(np.argmax(gaps)))
-    return chosen
+    inside, places = near[members][:, members], centres[members]
+    draws = []
+    for _ in range(16):
+        start = places[rng.choice(len(members), count, replace=False)]
+        middles = kmeans2(places, start, minit="matrix", iter=8, missing="warn")[0]
+        seats = np.unique(cKDTree(places).query(middles)[1])
+        if len(seats) == count:
+            found = dijkstra(inside, directed=False, indices=seats, min_only=True, return_predecessors=True)[2]
+            draws.append([members[found == seat] for seat in seats])
+    even = min(draws, key=lambda groups: max(map(len, groups)) - min(map(len, groups)))
+    return sorted(even, key=lambda group: -float(centres[group, 1].mean()))
 
 
 def _in_degrees(shape: shapely.Geometry) -> shapely.Geometry:

@@ -46,7 +46,7 @@ _SECOND = (
     ("gava", "غافة", "گاڤە"),
     ("hen", "هين", "هێن"),
     ("bora", "بورة", "بۆڕە"),
-    ("stan", "ستان", "ستان"),
+    ("nava", "نافا", "ناڤا"),
     ("veda", "فيدة", "ڤێدە"),
 )
 _LANDSCAPE = {
@@ -67,6 +67,13 @@ _LANGUAGES = ("en", "ar", "ckb")
 COUNTRY_NAME: Name = {"en": "Merzan", "ar": "مرزان", "ckb": "مێرزان"}
 
 
+_Syllable = tuple[str, str, str]
+
+
+def _joined(pair: tuple[_Syllable, _Syllable]) -> Name:
+    return {language: a + b for language, a, b in zip(_LANGUAGES, *pair, strict=True)}
+
+
 class NameGiver:
     """Hands out names that are never repeated, in an order set by ``rng``."""
 
@@ -77,8 +84,16 @@ class NameGiver:
 
     def plain(self) -> Name:
         """A name without a landscape word."""
-        first, second = self._unused.pop()
-        return {language: a + b for language, a, b in zip(_LANGUAGES, first, second, strict=True)}
+        return _joined(self._unused.pop())
+
+    def distinct(self, count: int) -> list[Name]:
+        """Names that share no syllable, so that nobody mixes them up."""
+        chosen: list[tuple[_Syllable, _Syllable]] = []
+        for pair in list(self._unused):
+            if len(chosen) < count and all(pair[0] != a and pair[1] != b for a, b in chosen):
+                chosen.append(pair)
+                self._unused.remove(pair)
+        return [_joined(pair) for pair in chosen]
 
     def place(self, landscape: str) -> Name:
         """A name that fits the landscape: two in five carry a landscape word, all marshes do."""

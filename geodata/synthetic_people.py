@@ -189,9 +189,9 @@ class _Sites:
         camps = np.array([first, second, third], dtype=np.intp)
         self.climate[camps] = [640, 410, 15]
         self.conflict[camps] = [160, 240, 520]
-        for n, (i, size) in enumerate(zip(camps, ("large", "large", "old"), strict=True), start=1):
+        for i in camps:
             english, arabic = self.names[i]
-            self.names[i] = (f"{english} Camp {n}", f"مخيم {arabic} {n}") if size else self.names[i]
+            self.names[i] = (f"{english} Camp", f"مخيم {arabic}")
         return camps
 
     def _lead_astray(self) -> int:
