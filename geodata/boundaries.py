@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import geopandas as gpd
 import numpy as np
@@ -29,18 +29,18 @@ _SIDECARS = (".shx", ".dbf", ".prj", ".cpg", ".CPG")
 
 
 class NamesTable(Options):
-    """A table (CSV) that adds names the boundary file lacks.
+    """A table (CSV, or a JSON list of rows) that adds names the boundary file lacks.
 
     Parameters
     ----------
     path : str
-    key : str, its column of p-codes
-    columns : dict, language ("ckb") or column of the subdistricts table ("adm1_name_ckb") -> its column
+    key : str, its column of p-codes; of subdistricts, districts and governorates alike
+    columns : dict, language -> its column
     """
 
     path: DataPath
     key: str
-    columns: dict[str, str]
+    columns: dict[Literal["en", "ar", "ckb"], str]
 
 
 class BoundaryOptions(Options):
@@ -261,25 +261,26 @@ def _note_two_names(table: pd.DataFrame, level: str, options: BoundaryOptions, l
 
 
 def _add_names(subdistricts: gpd.GeoDataFrame, names: NamesTable, root: Path, log: Findings) -> None:
-    """Fill in names by p-code; a code that is not there, or there twice, is an error."""
+    """Fill in names by p-code, of any level; a code that is not there, or there twice, is an error."""
     rows = _rows(require_file(root, names.path, log), names, log)
-    columns = {_column(key): theirs for key, theirs in names.columns.items()}
-    for column in sorted(set(columns) - set(SUBDISTRICT_COLUMNS)):
-        log.error(file=names.path, field="columns", found=column, expected="a language, or a column of names")
-    require_columns(rows[0] if rows else [], [names.key, *columns.values()], file=names.path, log=log)
+    require_columns(rows[0] if rows else [], [names.key, *names.columns.values()], file=names.path, log=log)
     log.stop()
-    codes = pd.Index([row[names.key].strip() for row in rows if not row[names.key].startswith("#")])
     rows = [row for row in rows if not row[names.key].startswith("#")]
+    codes = pd.Index([row[names.key].strip() for row in rows])
     if codes.has_duplicates:
         twice = listed(sorted(set(codes[codes.duplicated()])))
         log.error(file=names.path, field=names.key, found=f"more than one row for {twice}", expected="each p-code once")
-    if unknown := sorted(set(codes) - set(subdistricts.index)):
+    levels = {"": subdistricts.index.to_series(), **{f"{a}_": subdistricts[f"{a}_pcode"] for a in ("adm1", "adm2")}}
+    if unknown := sorted(set(codes).difference(*levels.values())):
         log.error(file=names.path, field=names.key, found=listed(unknown), expected="p-codes of the boundary file")
     log.stop()
-    for column, theirs in columns.items():
+    for language, theirs in names.columns.items():
         given = pd.Series([row[theirs].strip() for row in rows], index=codes, dtype="object")
-        subdistricts.loc[given.index[given != ""], column] = given[given != ""]
-        if lacking := int((subdistricts[column] == "").sum()):
+        for level, code in levels.items():
+            column = f"{level}name" if level and language == "en" else f"{level}name_{language}"
+            own = code.map(given[given != ""])
+            subdistricts[column] = own.where(own.notna(), subdistricts[column])
+        if lacking := int((subdistricts[f"name_{language}"] == "").sum()):
             log.warning(file=names.path, field=theirs, found=f"{lacking} units without a name", expected="all named")
 
 
@@ -293,10 +294,6 @@ def _rows(path: Path, names: NamesTable, log: Findings) -> list[dict[str, str]]:
         raise log.fail(
             file=names.path, field="file", found=what_it_is(path), expected="CSV, or a JSON list of rows, in UTF-8"
         ) from None
-
-
-def _column(key: str) -> str:
-    return f"name_{key}" if key in LANGUAGES else key
 
 
 # ------------------------------------------------------------------ geometry

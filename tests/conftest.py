@@ -1,15 +1,51 @@
 """Fixtures shared by all tests."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+MUST_RUN = os.environ.get("WADI_MUST_RUN", "").split(",")
+"""Groups ("browser", "shared") that the gate does not let a test skip."""
+
+
+def skip_or_fail(group: str, reason: str) -> None:
+    """Skip the test, or fail it where this group must run."""
+    if group in MUST_RUN:
+        pytest.fail(f"{reason}, and WADI_MUST_RUN names {group!r}")
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of the real data; the test is skipped, with this reason, where it is absent."""
     if not SHARED.is_dir():
-        pytest.skip("the real data (../shared/data) is not on this machine")
+        skip_or_fail("shared", "the real data (../shared/data) is not on this machine")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium; the test is skipped, with this reason, where there is none."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        skip_or_fail("browser", "no Chromium on this machine")
+    return str(found)
+
+
+@pytest.fixture(scope="session")
+def synthetic_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data folder of the synthetic country. Read only: a test that breaks something copies it first."""
+    from geodata import synthetic
+
+    folder = tmp_path_factory.mktemp("synthetic") / "inputs"
+    synthetic.write_country(folder)
+    return folder
+
+
+@pytest.fixture
+def country(synthetic_inputs: Path, tmp_path: Path) -> Path:
+    """A copy of the synthetic country's data folder that a test may break."""
+    return Path(shutil.copytree(synthetic_inputs, tmp_path / "inputs"))

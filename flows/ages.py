@@ -1,0 +1,50 @@
+"""How old each input is at the end of the as-of month."""
+
+from __future__ import annotations
+
+import pandas as pd
+import xarray as xr
+
+from geodata.calendar import period_ends, period_label
+from geodata.options import SourceOptions
+from geodata.schema import KEEPS_VALUE, Status, has_status
+from geodata.store import read_cube
+
+from .plan import Plan
+from .settings import DISPLACEMENT, RESIDENTS
+from .workspace import stage
+
+
+def used_periods(name: str, options: SourceOptions, cube: xr.Dataset, plan: Plan) -> tuple[str, str, int | None]:
+    """First and last period with a value that was available in time, and the age of the last in days."""
+    value = name if name in cube else next(str(v) for v in cube.data_vars if not str(v).endswith("_status"))
+    known = has_status(cube[f"{value}_status"], KEEPS_VALUE | {Status.suppressed}).any("pcode").values
+    starts = pd.DatetimeIndex(cube.indexes["time"])
+    ends = period_ends(starts, options.cadence)
+    in_time = ends + pd.Timedelta(days=options.available_after_days) <= pd.Timestamp(plan.as_of_end)
+    used = (known & in_time).nonzero()[0]
+    if not len(used):
+        return "", "", None
+    first, last = (period_label(starts[i], options.cadence) for i in (used[0], used[-1]))
+    return first, last, int((pd.Timestamp(plan.as_of_end) - ends[used[-1]]).days)
+
+
+def input_ages(plan: Plan, work: str, last: xr.Dataset) -> list[xr.DataArray]:
+    """Age of each input in days, by subdistrict; NaN where the input says nothing of one.
+
+    Parameters
+    ----------
+    plan : Plan
+    work : str, folder of the unfinished run
+    last : Dataset (pcode,), scores of the as-of month
+    """
+    spoken = {options.source: f"hazard_{name}" for name, options in plan.settings.assessed_hazards.items()}
+    spoken |= {RESIDENTS: "residents", DISPLACEMENT: "displaced_households"}
+    ages = []
+    for source, name in spoken.items():
+        if source in plan.settings.sources:
+            cube = read_cube(stage(work) / f"{source}.nc")
+            age = used_periods(source, plan.settings.sources[source], cube, plan)[2]
+            speaks = has_status(last[f"{name}_status"], KEEPS_VALUE | {Status.suppressed})
+            ages.append(xr.where(speaks, float("nan") if age is None else float(age), float("nan")))
+    return ages

@@ -1,0 +1,220 @@
+"""The command line. Heavy imports wait until a command needs them, so `wadi --help` is quick."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DONE, WRONG_INPUT, USAGE, GAPS, OUR_FAULT = 0, 1, 2, 3, 70
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Climate and displacement risk per subdistrict: tables, warning levels and maps that open offline.",
+)
+
+Config = Annotated[str, typer.Option(help="A country file, or the name of a bundled one (demo, iraq).")]
+Data = Annotated[Path | None, typer.Option(help="Folder that holds the inputs named in the country file.")]
+Out = Annotated[Path, typer.Option(help="Folder for the results.")]
+AsOf = Annotated[str | None, typer.Option(metavar="YYYY-MM", help="Month the run speaks about.")]
+Issued = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Date the run is issued; default today.")]
+Dask = Annotated[str | None, typer.Option(metavar="URL", help="A Dask scheduler, such as tcp://127.0.0.1:8786.")]
+Exercise = Annotated[bool, typer.Option(help="A drill: every product says EXERCISE and `latest` stays.")]
+Strict = Annotated[bool, typer.Option(help="Leave with code 3, and `latest` as it was, if anything is missing.")]
+Restricted = Annotated[bool, typer.Option(help="Also write exact counts to restricted/, which must not be published.")]
+
+
+@app.command(epilog="Example: wadi demo --out out")
+def demo(out: Out = Path("out"), issued: Issued = None, exercise: Exercise = False) -> None:
+    """Run the whole pipeline on the embedded synthetic country, offline."""
+    with plain_errors():
+        from geodata import synthetic
+
+        data = out / "demo" / "inputs"
+        say("Making the synthetic country ...")
+        synthetic.write_country(data)
+        _run("demo", data, None, issued, out, exercise=exercise)
+
+
+@app.command(epilog="Example: wadi run --config iraq --data data/iraq --as-of 2019-08 --out out")
+def run(
+    config: Config,
+    data: Data = None,
+    as_of: AsOf = None,
+    issued: Issued = None,
+    out: Out = Path("out"),
+    dask: Dask = None,
+    exercise: Exercise = False,
+    strict: Strict = False,
+    restricted: Restricted = False,
+) -> None:
+    """Compute risk and warning levels, and publish the map and the tables."""
+    with plain_errors():
+        _run(config, data, as_of, issued, out, dask=dask, exercise=exercise, strict=strict, restricted=restricted)
+
+
+@app.command(epilog="Example: wadi check --config iraq --data data/iraq")
+def check(config: Config, data: Data = None, as_of: AsOf = None, issued: Issued = None) -> None:
+    """Read every input and report every finding; compute no score."""
+    with plain_errors():
+        from .policy import prepare_prefect
+
+        prepare_prefect()
+        from .check_inputs import check_inputs
+
+        findings = check_inputs(config, _text(data), as_of, issued or today())
+        for finding in findings:
+            typer.echo(f"{finding.severity}: {finding}")
+        errors = sum(f.severity == "error" for f in findings)
+        typer.echo(f"{errors} errors, {len(findings) - errors} other findings.")
+        if errors:
+            raise typer.Exit(WRONG_INPUT)
+
+
+@app.command(epilog="Example: wadi serve out/demo")
+def serve(
+    folder: Annotated[Path, typer.Argument(help="A country's results, a run, or the folder above them.")] = Path("out"),
+    port: Annotated[int, typer.Option(help="0 picks a free one.")] = 8000,
+) -> None:
+    """Open the published site on 127.0.0.1 until Ctrl-C."""
+    with plain_errors():
+        from .serve import serve_site
+
+        serve_site(folder, port, say)
+
+
+@app.command(epilog="Example: wadi verify out/demo/latest")
+def verify(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    data: Data = None,
+) -> None:
+    """Re-derive the numbers of a run from its receipt and compare them."""
+    with plain_errors():
+        from .policy import prepare_prefect
+
+        prepare_prefect()
+        from .verify import differences
+
+        found = differences(run, _text(data), say)
+        for line in found:
+            typer.echo(line)
+        if found:
+            typer.echo(f"{run}: does not hold; {len(found)} differences.")
+            raise typer.Exit(WRONG_INPUT)
+        typer.echo(f"{run}: inputs, products and numbers are what the receipt says.")
+
+
+@app.command(epilog="Example: wadi doctor --out out")
+def doctor(out: Out = Path("out")) -> None:
+    """Versions, disk, Prefect, Dask, fonts and write access."""
+    with plain_errors():
+        from .policy import prepare_prefect
+
+        prepare_prefect()
+        from .doctor import examine
+
+        healthy = True
+        for name, good, words in examine(out):
+            typer.echo(f"{'ok ' if good else 'BAD'} {name}: {words}")
+            healthy &= good
+        if not healthy:
+            raise typer.Exit(WRONG_INPUT)
+
+
+def _run(
+    config: str,
+    data: Path | None,
+    as_of: str | None,
+    issued: str | None,
+    out: Path,
+    *,
+    dask: str | None = None,
+    exercise: bool = False,
+    strict: bool = False,
+    restricted: bool = False,
+) -> None:
+    from .plan import plan_run
+    from .policy import prepare_prefect
+
+    day = issued or today()
+    # A typing error is answered before the seconds that Prefect needs to start.
+    plan_run(config, _text(data), as_of, day)
+    prepare_prefect()
+    say("Starting Prefect ...")
+    from .run_country import run_country
+    from .summary import read_summary
+
+    folder = Path(
+        run_country(
+            config=config,
+            data=_text(data),
+            as_of=as_of,
+            issued=day,
+            out=str(out),
+            dask=dask,
+            exercise=exercise,
+            strict=strict,
+            restricted=restricted,
+        )
+    )
+    summary = read_summary(folder)
+    typer.echo("\n".join(summary.lines()))
+    if strict and summary.gaps:
+        typer.echo("Left unpublished (--strict): `latest` is as it was.")
+        raise typer.Exit(GAPS)
+
+
+def today() -> str:
+    """The date of this machine's clock: read here and nowhere else."""
+    return date.today().isoformat()
+
+
+def say(words: str) -> None:
+    """One line of progress, on the error stream so that results can be piped."""
+    typer.echo(words, err=True)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """A user's mistake is one message and code 1; a fault of ours says so with code 70."""
+    from geodata.schema import InputError
+
+    progress = logging.getLogger("wadi")
+    if not progress.handlers:
+        progress.addHandler(logging.StreamHandler(sys.stderr))
+        progress.setLevel(logging.INFO)
+    try:
+        yield
+    except InputError as error:
+        for finding in error.findings:
+            typer.echo(f"error: {finding}", err=True)
+        raise typer.Exit(WRONG_INPUT) from None
+    except (typer.Exit, typer.Abort, KeyboardInterrupt):
+        raise
+    except Exception:  # noqa: BLE001  the outermost place: all that gets here is a fault of ours
+        traceback.print_exc()
+        typer.echo("This is a fault in Wadi, not in your input. Nothing was published.", err=True)
+        raise typer.Exit(OUR_FAULT) from None
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""From sources by subdistrict to indices and hazard scores on the monthly axis."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import pandas as pd
+import xarray as xr
+from prefect import flow, task
+
+from geodata.calendar import month_axis, onto_months, period_ends, period_start
+from geodata.options import SourceOptions
+from geodata.schema import Status, check_cube, has_status, status_attrs
+from geodata.store import read_cube, write_cube
+from models.hazards import HAZARDS, HazardOptions, combine_hazards
+
+from .plan import Plan
+from .policy import computing, step
+from .workspace import load_plan, stage
+
+log = logging.getLogger("wadi")
+
+FLOWING = ("day", "month")
+"""Cadences of quantities that belong to their own period; the others are states that last."""
+
+
+@flow(name="compute-hazards")
+def compute_hazards(work: str) -> None:
+    """Indices and scores of every hazard that has a source, and all hazards together."""
+    plan = load_plan(work)
+    names = tuple(plan.settings.assessed_hazards)
+    parts = [step(assess)(plan, name, work) for name in names]
+    cube = step(together)(parts, names)
+    check_cube(cube)
+    write_cube(cube, stage(work) / "hazards.nc")
+    log.info("Hazards assessed: %s", ", ".join(names))
+
+
+@task(name="assess-hazard", task_run_name="assess-{name}", **computing())
+def assess(plan: Plan, name: str, work: str) -> xr.Dataset:
+    """Indices and score of one hazard on the months of the run."""
+    options = plan.settings.assessed_hazards[name]
+    source = plan.settings.sources[options.source]
+    inputs = read_cube(stage(work) / f"{options.source}.nc").drop_vars("effective_cells")
+    return hazard_on_months(name, inputs, options, source, plan)
+
+
+@task(name="combine-hazards", **computing())
+def together(parts: Sequence[xr.Dataset], names: Sequence[str]) -> xr.Dataset:
+    """All hazards on one axis, from the first month that any source has, and their combination."""
+    cube = on_one_axis(parts)
+    return cube.merge(combine_hazards(cube, names), join="exact")
+
+
+def hazard_on_months(
+    name: str, inputs: xr.Dataset, options: HazardOptions, source: SourceOptions, plan: Plan
+) -> xr.Dataset:
+    """Index on the source's own axis, then on the months of the run, then the score.
+
+    A state, such as the water seen in a year, is first ranked among its own years and then
+    carried. A flow, such as a month's rain, stays in its month; the method bridges later
+    months by its own rule. Years after the as-of month may calibrate, and never speak.
+    """
+    method = HAZARDS[options.method]
+    dated = options.model_copy(update={"max_age_days": source.max_age_days})
+    indices = method.index(inputs, dated, plan.settings.calibration.years)
+    # An index of daily values is a monthly one.
+    cadence = "month" if source.cadence == "day" else source.cadence
+    return method.score(name, on_months(indices, source.model_copy(update={"cadence": cadence}), plan), dated)
+
+
+def on_months(values: xr.Dataset, source: SourceOptions, plan: Plan) -> xr.Dataset:
+    """Variables of a source, each with its status, on the months up to the as-of month."""
+    starts = pd.DatetimeIndex(values.indexes["time"])
+    months = month_axis(min(period_start(starts[0], "month"), pd.Timestamp(plan.as_of)), plan.as_of)
+    ends = period_ends(starts, source.cadence)
+    if source.cadence in FLOWING:
+        return _in_their_month(values, ends + pd.Timedelta(days=source.available_after_days), months, plan)
+    out = xr.Dataset(attrs=values.attrs)
+    for name in [str(v) for v in values.data_vars if not str(v).endswith("_status")]:
+        out[name], out[f"{name}_status"] = onto_months(
+            values[name],
+            values[f"{name}_status"],
+            ends,
+            available_after_days=source.available_after_days,
+            max_age_days=source.max_age_days,
+            months=months,
+        )
+    return out
+
+
+def _in_their_month(
+    values: xr.Dataset, available: pd.DatetimeIndex, months: pd.DatetimeIndex, plan: Plan
+) -> xr.Dataset:
+    """Monthly values without carrying; input_missing in months that have none, or not yet."""
+    in_time = values.isel(time=available <= pd.Timestamp(plan.as_of_end))
+    fill = {name: Status.input_missing if str(name).endswith("_status") else float("nan") for name in values.data_vars}
+    out = in_time.reindex(time=months, fill_value=fill)
+    for name in [v for v in out.data_vars if str(v).endswith("_status")]:
+        out[name] = out[name].astype("int8").assign_attrs(status_attrs())
+    return out
+
+
+def on_one_axis(parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Datasets on months, together; input_missing before a part begins."""
+    months = max((pd.DatetimeIndex(part.indexes["time"]) for part in parts), key=len)
+    aligned = []
+    for part in parts:
+        flags = [name for name in part.data_vars if str(name).endswith("_status")]
+        fill = {name: Status.input_missing if name in flags else float("nan") for name in part.data_vars}
+        whole = part.reindex(time=months, fill_value=fill)
+        for name in flags:
+            whole[name] = whole[name].astype("int8").assign_attrs(status_attrs())
+        aligned.append(whole)
+    return xr.merge(aligned, join="exact", compat="no_conflicts", combine_attrs="drop_conflicts")
+
+
+def speaks(values: xr.Dataset, name: str, members: Sequence[Status]) -> bool:
+    """True if any subdistrict has one of these statuses in the last month."""
+    return bool(has_status(values[f"{name}_status"].isel(time=-1), members).any())

@@ -1,0 +1,28 @@
+"""What a run could not say: told in its output and in checks.json, and what --strict refuses."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from geodata.schema import Manifest, Status
+
+
+def gaps_of(manifest: Manifest, table: pd.DataFrame) -> list[str]:
+    """One line for each source that is absent or old, each hazard without a source and each score with holes.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    table : DataFrame, index pcode, the score table
+    """
+    lines = []
+    for source in manifest.sources:
+        if source.status == Status.stale.name:
+            lines.append(f"{source.name}: {source.age_days} days old (ends {source.last}), so it raises no alert")
+        elif source.status == Status.input_missing.name:
+            lines.append(f"{source.name}: nothing available by {manifest.as_of}")
+    lines += [f"hazard {name}: no source" for name in manifest.missing_hazards]
+    lines += [f"{name.replace('_', ' ')}: not assessed in this country" for name in manifest.dimensions_missing]
+    why = table.loc[table["risk"].isna(), "risk_status"].value_counts().sort_index()
+    lines += [f"risk: {count} of {len(table)} subdistricts not assessed ({word})" for word, count in why.items()]
+    return lines

@@ -1,0 +1,97 @@
+"""How tasks run: retries for what may pass, none for what is wrong; and quiet words for a user's mistake."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+from geodata.schema import InputError
+
+DEFAULTS = {
+    # Prefect's own limit of 20 s is shorter than a cold start on a small machine.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "wadi",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+}
+
+
+def prepare_prefect() -> None:
+    """Set what Prefect reads at import, where the user has not set it; call before importing Prefect."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+
+
+class OneLine(logging.Filter):
+    """A user's mistake is one line in the log, not a traceback; a fault of ours keeps its own."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Cut the traceback off records about an InputError; let every record pass."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, InputError) or any(isinstance(a, InputError) for a in _values(record.args)):
+            record.exc_info = None
+            record.levelno, record.levelname = logging.INFO, "INFO"
+            return record.levelno >= logging.getLogger("prefect").getEffectiveLevel()
+        return True
+
+
+def _values(args: Any) -> tuple[Any, ...]:
+    return tuple(args.values()) if isinstance(args, dict) else tuple(args or ())
+
+
+def quiet_input_errors() -> None:
+    """Attach `OneLine` to the loggers that Prefect reports failed runs on; call inside a flow."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(f, OneLine) for f in logger.filters):
+            logger.addFilter(OneLine())
+
+
+def worth_another_try(task: Any, task_run: Any, state: Any) -> bool:
+    """A network drive may come back; a wrong input stays wrong."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, OSError)
+
+
+def reading() -> dict[str, Any]:
+    """Policy of tasks that read files: three tries; nothing is cached between runs."""
+    from prefect.cache_policies import NO_CACHE
+
+    return {
+        "retries": 2,
+        "retry_delay_seconds": [2, 10],
+        "retry_condition_fn": worth_another_try,
+        "cache_policy": NO_CACHE,
+    }
+
+
+def computing() -> dict[str, Any]:
+    """Policy of tasks that compute: the same inputs fail the same way, so one try."""
+    from prefect.cache_policies import NO_CACHE
+
+    return {"cache_policy": NO_CACHE}
+
+
+def inside_a_run() -> bool:
+    """True inside a Prefect flow run; False in plain Python, where no server is wanted."""
+    from prefect.context import FlowRunContext
+
+    return FlowRunContext.get() is not None
+
+
+def step(work: Any) -> Callable[..., Any]:
+    """The task or flow itself inside a run, its plain function outside one.
+
+    So `.fn` of each flow runs the same code without any server.
+    """
+
+    @functools.wraps(work.fn)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return work(*args, **kwargs) if inside_a_run() else work.fn(*args, **kwargs)
+
+    return call

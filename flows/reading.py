@@ -1,0 +1,222 @@
+"""Read all inputs of a plan, bring them to the waist and collect every finding; compute no score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import xarray as xr
+from prefect import task
+
+from geodata.boundaries import read_boundaries
+from geodata.calendar import period_ends, period_label, period_start
+from geodata.displacement import account, count_by_unit, place
+from geodata.grids import grid_of
+from geodata.options import SourceOptions
+from geodata.rasters import check_values
+from geodata.schema import Finding, Findings, InputError, Status, status_attrs
+from geodata.sources import read_source
+from geodata.zonal import zonal_mean, zonal_weights
+from models.protection import account_is_safe, protect
+
+from .plan import Plan
+from .policy import computing, reading, step
+from .settings import DISPLACEMENT
+
+FEWEST_LOCATIONS = 3
+"""An exact figure of households outside every polygon stands on at least so many locations."""
+
+read_boundaries_task = task(read_boundaries, name="read-boundaries", **reading())
+read_source_task = task(read_source, name="read-source", task_run_name="read-{options.reader}", **reading())
+check_values_task = task(check_values, name="check-values", **reading())
+zonal_weights_task = task(zonal_weights, name="zonal-weights", **computing())
+zonal_mean_task = task(zonal_mean, name="zonal-mean", **reading())
+place_task = task(place, name="place-locations", **computing())
+
+
+@dataclass
+class Country:
+    """What was read: one cube per source on its own time axis, protected where it counts people.
+
+    `sites` holds exact, located figures for a restricted run; nothing else may look at it.
+    """
+
+    subdistricts: gpd.GeoDataFrame | None = None
+    cubes: dict[str, xr.Dataset] = field(default_factory=dict)
+    households: dict[str, Any] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    sites: Mapping[date, gpd.GeoDataFrame] = field(default_factory=dict)
+
+    @property
+    def errors(self) -> list[Finding]:
+        """Findings that stop a run."""
+        return [f for f in self.findings if f.severity == "error"]
+
+
+def read_country(plan: Plan) -> Country:
+    """Read every block of the country file; an error in one does not keep the others from being read."""
+    country = Country()
+    root, settings = Path(plan.data), plan.settings
+    with_log(country, "boundaries", lambda log: _read_boundaries(country, plan, root, log))
+    for name, options in settings.sources.items():
+        with_log(country, f"sources.{name}", lambda log, n=name, o=options: _read_source(country, plan, n, o, root, log))
+    note_the_calendar(country, plan)
+    return country
+
+
+def with_log(country: Country, block: str, read: Callable[[Findings], None]) -> None:
+    """Run one reader and keep what it found, also when it gave up."""
+    log = Findings(block)
+    try:
+        read(log)
+    except InputError as error:
+        country.findings += [f for f in error.findings if f not in log.items]
+    country.findings += log.items
+
+
+def _read_boundaries(country: Country, plan: Plan, root: Path, log: Findings) -> None:
+    country.subdistricts = step(read_boundaries_task)(plan.settings.boundaries, root, log)
+
+
+def _read_source(
+    country: Country, plan: Plan, name: str, options: SourceOptions, root: Path, log: Findings
+) -> None:
+    if country.subdistricts is None:
+        log.warning(
+            file=options.path, field="path", found="no boundaries", expected="boundaries first", action="not read"
+        )
+        return
+    values = step(read_source_task)(options, root, log, country.subdistricts)
+    if isinstance(values, xr.DataArray):
+        step(check_values_task)(values, options, log)
+        log.stop()
+        country.cubes[name] = by_subdistrict(values, name, options, country.subdistricts)
+    elif name == DISPLACEMENT:
+        country.sites, cube, country.households = placed_and_protected(values, options, country.subdistricts, log)
+        log.stop()
+        country.cubes[name] = cube
+    else:
+        country.cubes[name] = named(values, name, options)
+
+
+# ------------------------------------------------------------------ rasters and tables
+
+
+def by_subdistrict(
+    raster: xr.DataArray, name: str, options: SourceOptions, subdistricts: gpd.GeoDataFrame
+) -> xr.Dataset:
+    """Area-weighted means of a raster; a share of the ground becomes an area."""
+    weights = step(zonal_weights_task)(grid_of(raster), subdistricts)
+    means = step(zonal_mean_task)(raster, weights)
+    if getattr(options, "quantity", "") == "area_share":
+        ground = xr.DataArray(subdistricts["area_km2"].to_numpy(), dims="pcode")
+        means["value"] = (means["value"] * ground).assign_attrs(units="km2")
+    cube = named(means.drop_vars("coverage"), name, options)
+    cube[f"{name}_coverage"] = means["coverage"].assign_attrs(units="1", long_name=f"{name}: share of the area seen")
+    cube[f"{name}_coverage_status"] = xr.zeros_like(means["status"]).assign_attrs(status_attrs())
+    return cube.assign_coords(effective_cells=("pcode", weights.n_eff))
+
+
+def named(values: xr.Dataset, name: str, options: SourceOptions) -> xr.Dataset:
+    """A reader's `value` and `status` under the name of their source, labelled by the start of each period."""
+    cube = values.rename({"value": name, "status": f"{name}_status"}) if "value" in values else values
+    starts = pd.DatetimeIndex([period_start(t, options.cadence) for t in values.indexes["time"]]).as_unit("ns")
+    cube = cube.assign_coords(time=starts)
+    cube[name] = cube[name].assign_attrs(long_name=options.label.get("en", name))
+    return cube.assign_coords(effective_cells=("pcode", cells_of_a_table(values)))
+
+
+def cells_of_a_table(values: xr.Dataset) -> np.ndarray:
+    """Values given for the subdistrict itself count as seen in full; shared ones as one cell."""
+    flags = values["status"] if "status" in values else values["residents_status"]
+    shared = (flags == int(Status.resolution_limited)).any("time").values
+    return np.where(shared, 1.0, 4.0)
+
+
+# ------------------------------------------------------------------ displacement
+
+
+def placed_and_protected(
+    rounds: Mapping[date, gpd.GeoDataFrame], options: SourceOptions, subdistricts: gpd.GeoDataFrame, log: Findings
+) -> tuple[dict[date, gpd.GeoDataFrame], xr.Dataset, dict[str, Any]]:
+    """Locations of each round in their subdistrict, counted and at once protected.
+
+    Returns
+    -------
+    the placed locations (exact), the protected cube (time = day of the round, pcode), and the
+    account of households of each round where publishing it narrows no cell
+    """
+    placed, slices, accounts = {}, [], {}
+    for day, sites in rounds.items():
+        placed[day] = step(place_task)(sites, subdistricts, log, file=options.label.get("en", options.path))
+        counts = count_by_unit(placed[day], subdistricts.index)
+        protected = protect(counts)
+        slices.append(as_cube(protected, day))
+        accounts[day.isoformat()] = publishable_account(placed[day], protected)
+    return placed, xr.concat(slices, dim="time", join="exact", combine_attrs="drop_conflicts"), accounts
+
+
+def as_cube(protected: pd.DataFrame, day: date) -> xr.Dataset:
+    """Protected counts of one round as variables of the waist."""
+    coords = {"time": pd.DatetimeIndex([pd.Timestamp(day)]).as_unit("ns"), "pcode": protected.index.to_numpy()}
+    out = {}
+    for column, name, words in (
+        ("households", "displaced_households", "displaced households"),
+        ("critical", "displaced_critical", "displaced households in critical shelter"),
+        ("protracted", "displaced_protracted", "households displaced for long"),
+        ("climate", "displaced_climate_households", "households displaced by climate"),
+    ):
+        codes = [int(Status[word]) for word in protected[f"{column}_status"]]
+        values = protected[column].to_numpy()[np.newaxis]
+        attrs = {"units": "households", "long_name": words}
+        out[name] = xr.DataArray(values, dims=("time", "pcode"), coords=coords, attrs=attrs)
+        out[f"{name}_status"] = xr.DataArray(
+            np.array([codes], dtype="int8"), dims=("time", "pcode"), coords=coords, attrs=status_attrs()
+        )
+    cube = xr.Dataset(out)
+    return cube.assign_coords(effective_cells=("pcode", np.full(len(protected), 4.0)))
+
+
+def publishable_account(sites: gpd.GeoDataFrame, protected: pd.DataFrame) -> dict[str, int | str]:
+    """Households inside, outside and dropped, exact, unless that would tell more than the protected cells.
+
+    One exact total beside the cells narrows none of them under `account_is_safe`; what lies
+    outside every subdistrict must not be the count of one or two places.
+    """
+    figures = account(sites)
+    apart = [figures[f"locations_{k}"] for k in ("outside", "dropped")]
+    few = any(0 < n < FEWEST_LOCATIONS for n in apart)
+    if few or not account_is_safe(figures["households_inside"], protected):
+        kept = {k: v for k, v in figures.items() if k.startswith("locations_")}
+        return kept | {"households": "withheld: an exact figure would tell more than the protected counts"}
+    return dict(figures)
+
+
+# ------------------------------------------------------------------ the calendar
+
+
+def note_the_calendar(country: Country, plan: Plan) -> None:
+    """Say which periods lie after the as-of month, and whether such years calibrate."""
+    end = pd.Timestamp(plan.as_of_end)
+    for name, cube in country.cubes.items():
+        options = plan.settings.sources[name]
+        starts = pd.DatetimeIndex(cube.indexes["time"])
+        late = starts[period_ends(starts, options.cadence) + pd.Timedelta(days=options.available_after_days) > end]
+        if len(late):
+            span = " to ".join(dict.fromkeys(period_label(late[i], options.cadence) for i in (0, -1)))
+            country.findings.append(Finding(
+                "note", f"sources.{name}", options.path, "period", f"{span}, not available by {plan.as_of}",
+                f"data available by the end of {plan.as_of}", "unused",
+            ))
+    last_year = plan.settings.calibration.end_year
+    if last_year > plan.as_of_end.year:
+        country.findings.append(Finding(
+            "note", "calibration", "country file", "calibration.end_year", str(last_year),
+            f"a year up to {plan.as_of_end.year}", "years after the as-of month calibrate; none of them speaks",
+        ))

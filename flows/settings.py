@@ -1,0 +1,300 @@
+"""The country file: typed, frozen, every key known. Inner packages receive plain values from it.
+
+Each reader and each hazard declares its own options beside its code; this module only
+assembles them, so that a new one touches its own module and the country file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator, model_validator
+
+from geodata.boundaries import BoundaryOptions
+from geodata.options import Options, SourceOptions, describe_missing, nearest
+from geodata.schema import Finding, InputError
+from geodata.sources import READERS
+from models.hazards import HAZARDS, HazardOptions
+
+MISSION_HAZARDS = ("drought", "water", "heavy_rain", "salinity", "dust", "river_flood", "heat")
+"""Hazards that must stand in every product, as `input_missing` where a country has no source."""
+
+RESIDENTS, DISPLACEMENT = "residents", "displacement"
+"""Names of the two source blocks that are not hazards."""
+
+
+class CountrySettings(Options):
+    """Who and where. `as_of` is the month a run speaks about unless the command line says otherwise."""
+
+    key: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    name: dict[str, str]
+    languages: tuple[str, ...] = ("en", "ar", "ckb")
+    synthetic: bool = False
+    publish: Literal["auto", "staged"] = "staged"
+    as_of: str | None = Field(default=None, pattern=r"^\d{4}-(0[1-9]|1[0-2])$")
+    people_per_household: float = Field(gt=0)
+    people_per_household_source: str
+
+
+class CalibrationSettings(Options):
+    """Years that define "normal" for every index; parameters never move when a month is added."""
+
+    start_year: int
+    end_year: int
+    min_years: int = Field(default=30, ge=10)
+    why: str
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> CalibrationSettings:
+        years = self.end_year - self.start_year + 1
+        if years < self.min_years:
+            raise ValueError(f"found {years} years, expected at least {self.min_years} (min_years)")
+        return self
+
+    @property
+    def years(self) -> tuple[int, int]:
+        """(first, last) year, both included."""
+        return self.start_year, self.end_year
+
+
+class MissingHazard(Options):
+    """A hazard the mission names and this country has no source for: shown as such everywhere."""
+
+    method: Literal["none"]
+    label: dict[str, str] = {}
+    why: dict[str, str] = {}
+
+
+class ExposureSettings(Options):
+    """Fixed bounds of the exposure score (absolute part log10, share part linear)."""
+
+    people_low: float = Field(gt=0)
+    people_high: float = Field(gt=0)
+    country_share_high: float = Field(gt=0, le=1)
+    bounds_source: str
+
+
+class VulnerabilitySettings(Options):
+    """Fixed bounds of the vulnerability indicators, as shares of displaced households."""
+
+    critical_share_high: float = Field(gt=0, le=1)
+    protracted_share_high: float = Field(gt=0, le=1)
+    bounds_source: str
+
+
+class RiskSettings(Options):
+    """How dimensions become a score and a class."""
+
+    class_cut_points: tuple[float, float, float, float]
+    class_origin: str
+    reference_score: float = Field(ge=0, le=10)
+    reference_origin: str
+
+    @field_validator("class_cut_points")
+    @classmethod
+    def _rising(cls, cuts: tuple[float, ...]) -> tuple[float, ...]:
+        if not all(a < b for a, b in zip((0.0, *cuts), (*cuts, 10.0), strict=True)):
+            raise ValueError(f"found {list(cuts)}, expected four rising numbers between 0 and 10")
+        return cuts
+
+
+class UncertaintySettings(Options):
+    """Draws behind the printed range and the tiers."""
+
+    draws: int = Field(default=500, ge=100)
+    seed: int = 20240601
+    weight_concentration: float = Field(default=10.0, gt=0)
+    hazard_score_sd: float = Field(ge=0)
+    hazard_score_sd_source: str
+
+
+class WarningSettings(Options):
+    """Scores at which the alert level rises, and for how many observed months they must be met."""
+
+    watch_score: float
+    warning_score: float
+    emergency_score: float
+    threshold_source: str
+    persistence_months: int = Field(default=2, ge=1)
+
+    @model_validator(mode="after")
+    def _rising(self) -> WarningSettings:
+        if not 0 < self.watch_score < self.warning_score < self.emergency_score <= 10:
+            raise ValueError("found thresholds that do not rise, expected 0 < watch < warning < emergency <= 10")
+        return self
+
+    @property
+    def thresholds(self) -> tuple[float, float, float]:
+        """(watch, warning, emergency)."""
+        return self.watch_score, self.warning_score, self.emergency_score
+
+
+class ReliabilitySettings(Options):
+    """Above this, "how sure we are" is said to be poor."""
+
+    poor_above: float = Field(default=5.0, ge=0, le=10)
+
+
+class Settings(Options):
+    """One country file."""
+
+    country: CountrySettings
+    calibration: CalibrationSettings
+    boundaries: BoundaryOptions
+    sources: dict[str, SerializeAsAny[SourceOptions]]
+    hazards: dict[str, SerializeAsAny[HazardOptions] | MissingHazard]
+    exposure: ExposureSettings
+    vulnerability: VulnerabilitySettings
+    risk: RiskSettings
+    uncertainty: UncertaintySettings
+    warning: WarningSettings
+    reliability: ReliabilitySettings = ReliabilitySettings()
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _sources_by_reader(cls, blocks: Any) -> Any:
+        return {name: _by_key(block, "reader", READERS, f"sources.{name}") for name, block in _tables(blocks)}
+
+    @field_validator("hazards", mode="before")
+    @classmethod
+    def _hazards_by_method(cls, blocks: Any) -> Any:
+        known = {"none": MissingHazard} | {name: method.options for name, method in HAZARDS.items()}
+        return {name: _by_key(block, "method", known, f"hazards.{name}") for name, block in _tables(blocks)}
+
+    @field_validator("hazards")
+    @classmethod
+    def _hazards_are_complete(cls, hazards: dict[str, Options], info: ValidationInfo) -> dict[str, Options]:
+        findings = [
+            _finding(f"hazards.{name}", "no block", 'a block; method = "none" where there is no source')
+            for name in MISSION_HAZARDS
+            if name not in hazards
+        ]
+        sources = info.data.get("sources", {})
+        findings += [
+            _finding(f"hazards.{name}.source", describe_missing(block.source, sources), "the name of a source block")
+            for name, block in hazards.items()
+            if isinstance(block, HazardOptions) and sources and block.source not in sources
+        ]
+        if findings:
+            raise InputError(findings)
+        return hazards
+
+    @property
+    def assessed_hazards(self) -> dict[str, HazardOptions]:
+        """Hazard blocks that have a method and a source."""
+        return {name: block for name, block in self.hazards.items() if isinstance(block, HazardOptions)}
+
+    @property
+    def missing_hazards(self) -> tuple[str, ...]:
+        """Hazards declared without a source."""
+        return tuple(name for name, block in self.hazards.items() if isinstance(block, MissingHazard))
+
+    def as_json(self) -> str:
+        """Canonical text of all settings, defaults included: what the config hash is taken of."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of every setting; comments and order of the file do not count."""
+        return hashlib.sha256(self.as_json().encode()).hexdigest()
+
+
+def bundled() -> list[str]:
+    """Names of the country files that come with Wadi."""
+    folder = resources.files("flows") / "config"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_settings(config: str) -> Settings:
+    """Read a country file, or a bundled one by its name.
+
+    Raises
+    ------
+    InputError : no such file, not TOML, an unknown key (the nearest known one is named), a wrong value.
+    """
+    name, text = _read_text(config)
+    try:
+        return Settings.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(Finding("error", "config", name, "syntax", str(error), "valid TOML")) from None
+    except InputError as error:
+        raise InputError(_renamed(error.findings, name)) from None
+    except ValidationError as error:
+        raise InputError(_renamed(_findings_of(error, Settings, ()), name)) from None
+
+
+def _read_text(config: str) -> tuple[str, str]:
+    path = Path(config)
+    if not path.suffix and not path.exists():
+        if config not in bundled():
+            found = describe_missing(config, bundled())
+            raise InputError(Finding("error", "config", "--config", "country", found, "a bundled country or a file"))
+        return f"{config}.toml", (resources.files("flows") / "config" / f"{config}.toml").read_text("utf-8")
+    try:
+        return path.name, path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(Finding("error", "config", str(path), "file", str(error), "a readable TOML file")) from None
+
+
+def _tables(blocks: Any) -> Iterator[tuple[str, Any]]:
+    if not isinstance(blocks, Mapping):
+        raise ValueError(f"found {type(blocks).__name__}, expected a table of tables")
+    yield from blocks.items()
+
+
+def _by_key(block: Any, key: str, known: Mapping[str, type[Options]], where: str) -> Options:
+    if not isinstance(block, Mapping) or key not in block:
+        raise InputError(_finding(f"{where}.{key}", "nothing", f"one of {', '.join(sorted(known))}"))
+    if block[key] not in known:
+        raise InputError(_finding(f"{where}.{key}", describe_missing(str(block[key]), known), "a known one"))
+    model = known[block[key]]
+    try:
+        return model.model_validate(dict(block))
+    except ValidationError as error:
+        raise InputError(_findings_of(error, model, tuple(where.split(".")))) from None
+
+
+def _finding(field: str, found: str, expected: str) -> Finding:
+    return Finding("error", "config", "", field, found, expected)
+
+
+def _renamed(findings: tuple[Finding, ...] | list[Finding], file: str) -> list[Finding]:
+    return [Finding(f.severity, f.source, file, f.field, f.found, f.expected, f.action) for f in findings]
+
+
+def _findings_of(error: ValidationError, model: type[BaseModel], prefix: tuple[str, ...]) -> list[Finding]:
+    """Pydantic's complaints as findings; an unknown key names its nearest known neighbour."""
+    findings = []
+    for item in error.errors():
+        where = ".".join(map(str, (*prefix, *item["loc"])))
+        if item["type"] == "extra_forbidden":
+            key, known = str(item["loc"][-1]), _known_keys(model, item["loc"][:-1])
+            hint = nearest(key, known)
+            expected = f"one of: {', '.join(known)}" + (f"; nearest known key: {hint!r}" if hint else "")
+            findings.append(_finding(where, f"unknown key {key!r}", expected))
+        elif item["type"] == "missing":
+            findings.append(_finding(where, "nothing", "a value"))
+        else:
+            inner = item.get("ctx", {}).get("error")
+            if isinstance(inner, InputError):
+                findings += inner.findings
+            else:
+                findings.append(_finding(where, repr(item["input"])[:80], item["msg"].removeprefix("Value error, ")))
+    return findings
+
+
+def _known_keys(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
+    """Keys allowed in the table at `loc` below `model`."""
+    for step in loc:
+        annotation = model.model_fields[step].annotation if step in model.model_fields else None
+        inner = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel)]
+        if not inner:
+            return []
+        model = inner[0]
+    return sorted(model.model_fields)
