@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 from pydantic import Field
 
+from .calendar import period_label, period_range, period_start
 from .options import SourceOptions, nearest, require_columns, require_file
 from .schema import Findings, Status, status_attrs
 from .sheets import SHOWN, clean_text, listed, one_column, parse_numbers, read_sheet, rows
@@ -17,6 +18,8 @@ from .sheets import SHOWN, clean_text, listed, one_column, parse_numbers, read_s
 MISSING_WORDS = ("NA", "N/A", "n/a", "NaN", "nan", "null", "-", "..")
 """How tables write "no value" in a cell. In a list of counts these words are errors."""
 
+_PARTS = {"year": 1, "month": 2}  # of a date that name a period of the cadence
+_PERIOD_WRITTEN = {"year": "a year", "month": "a month YYYY-MM"}
 _CODE_OF_LEVEL = {1: "adm1_pcode", 2: "adm2_pcode", 3: "pcode"}
 _NAME_OF_LEVEL = {1: "adm1_name", 2: "adm2_name", 3: "name"}
 
@@ -62,8 +65,6 @@ class UnitTable(UnitColumns):
         Factor to the unit the products speak in, e.g. 0.0009 km2 per 30 m pixel.
     scaled_units : str or None
         Unit after scaling; None if ``units`` says it already.
-    year_end_month : int
-        Month that labels a yearly value: the one the year ends with.
     allow_negative : bool
         True for anomalies and balances.
     """
@@ -73,7 +74,6 @@ class UnitTable(UnitColumns):
     value_column: str
     scale: float = Field(default=1.0, gt=0)
     scaled_units: str | None = None
-    year_end_month: int = Field(default=12, ge=1, le=12)
     allow_negative: bool = False
 
     def read(self, root: Path, log: Findings, subdistricts: Any = None) -> xr.Dataset:
@@ -100,8 +100,8 @@ def read_unit_table(options: UnitTable, root: Path, log: Findings, subdistricts:
     -------
     Dataset (time, pcode)
         ``value`` (unit after scaling) and ``status``: resolution_limited for values of districts
-        and governorates, input_missing where the table is silent. Time is the first day of the
-        month the period ends in (the day itself for cadence "day"); every subdistrict is there.
+        and governorates, input_missing where the table is silent. Time is the start of each
+        period that the table has, as in rasters; every subdistrict is there.
     """
     file = options.path
     frame = read_sheet(require_file(root, file, log), file, log, options.sheet)
@@ -167,14 +167,14 @@ def match_units(frame: pd.DataFrame, options: UnitColumns, subdistricts: pd.Data
 
 
 def parse_periods(cells: pd.Series, options: SourceOptions, log: Findings) -> pd.Series:
-    """Time label of each row: first day of the month the period ends in. NaT where impossible.
+    """Start of the period each row speaks about; NaT where it is none.
 
     Parameters
     ----------
     cells : Series
         Years, months or dates as text.
     options : SourceOptions
-        Its cadence says what a period is; ``year_end_month`` of a `UnitTable` where years end.
+        Its cadence says what a period is.
     log : Findings
         Told of impossible periods.
 
@@ -184,31 +184,27 @@ def parse_periods(cells: pd.Series, options: SourceOptions, log: Findings) -> pd
         datetime64, same index.
     """
     text = cells.fillna("").astype(object).map(lambda t: str(t).strip().replace("/", "-"))
-    known = {t: _period(t, options.cadence, getattr(options, "year_end_month", 12)) for t in text.unique()}
-    times = text.map(known)
-    wrong = times.isna()
-    if wrong.any():
+    times = pd.to_datetime(text.map({t: _period(t, options.cadence) for t in text.unique()}))
+    if (wrong := times.isna()).any():
         log.error(
             file=options.path,
             field=f"column {cells.name!r}, {rows(wrong.index[wrong])}",
             found=listed(repr(t[:40]) for t in text[wrong].unique()),
-            expected="a year" if options.cadence == "year" else "a period as YYYY-MM or YYYY-MM-DD",
+            expected=_PERIOD_WRITTEN.get(options.cadence, "a date YYYY-MM-DD"),
         )
-    return pd.to_datetime(times)
+    return times
 
 
-def _period(text: str, cadence: str, year_end_month: int) -> pd.Timestamp | None:
-    year = text.removesuffix(".0")
-    if cadence == "year" and year.isdecimal() and len(year) == 4 and int(year) >= 1700:
-        return pd.Timestamp(int(year), year_end_month, 1)
-    parts = text.partition(" ")[0].partition("T")[0].split("-")
-    if len(parts) not in (2, 3) or not all(p.isascii() and p.isdigit() for p in parts) or len(parts[0]) != 4:
+def _period(text: str, cadence: str) -> pd.Timestamp | None:
+    """Start of the period that ``text`` names by as many parts as the cadence needs, or more."""
+    parts = text.removesuffix(".0").partition(" ")[0].partition("T")[0].split("-")
+    if not _PARTS.get(cadence, 3) <= len(parts) <= 3 or not all(p.isascii() and p.isdigit() for p in parts):
         return None
+    year, month, day = [int(p) for p in parts] + [1] * (3 - len(parts))
     try:
-        day = pd.Timestamp(int(parts[0]), int(parts[1]), int(parts[2]) if len(parts) == 3 else 1)
+        return period_start(pd.Timestamp(year, month, day), cadence) if len(parts[0]) == 4 else None
     except ValueError:
         return None
-    return day if cadence == "day" and len(parts) == 3 else day.replace(day=1)
 
 
 def _fold(text: str) -> str:
@@ -284,17 +280,16 @@ def _refuse_repeated(keys: pd.DataFrame, options: UnitTable, log: Findings) -> N
         log.error(
             file=options.path,
             field=f"columns {options.unit_column!r} and {options.time_column!r}, {rows(group.index)}",
-            found=f"{unit} at {time:%Y-%m} {len(group)} times",
+            found=f"{unit} in {period_label(time, options.cadence)} {len(group)} times",
             expected="one row per unit and period",
         )
 
 
 def _warn_of_gaps(wide: pd.DataFrame, options: UnitTable, subdistricts: pd.DataFrame, log: Findings) -> None:
-    step = {"month": 1, "year": 12}.get(options.cadence)
-    if step is not None and len(wide) > 1:
-        axis = pd.date_range(wide.index[0], wide.index[-1], freq=pd.DateOffset(months=step))
-        if len(absent := axis.difference(wide.index)):
-            found = f"no rows for {listed(f'{t:%Y-%m}' for t in absent)}"
+    if options.cadence in ("month", "year") and len(wide) > 1:
+        absent = period_range(wide.index[0], wide.index[-1], options.cadence).difference(wide.index)
+        if len(absent):
+            found = f"no rows for {listed(period_label(t, options.cadence) for t in absent)}"
             log.warning(file=options.path, field=options.time_column, found=found, expected="every period")
     code = _CODE_OF_LEVEL[options.level]
     silent = sorted(set(subdistricts.reset_index()[code]) - set(wide.columns))
@@ -313,5 +308,5 @@ def _spread(wide: pd.DataFrame, options: UnitTable, subdistricts: pd.DataFrame) 
     attrs = {"units": options.scaled_units or options.units, "long_name": label}
     return xr.Dataset(
         {"value": (("time", "pcode"), values, attrs), "status": (("time", "pcode"), status, status_attrs())},
-        coords={"time": wide.index.to_numpy(), "pcode": subdistricts.index.to_numpy().astype(str)},
+        coords={"time": wide.index.as_unit("ns").to_numpy(), "pcode": subdistricts.index.to_numpy().astype(str)},
     )
