@@ -43,14 +43,16 @@ def protect(counts: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    counts : DataFrame, index pcode; households, critical, protracted, climate and other exact
-        counts of households; NaN where nothing was counted. A column ``people`` is left out:
-        people are derived after protection.
+    counts : DataFrame, index pcode
+        households, critical, protracted, climate and other exact counts of households; NaN
+        where nothing was counted. A column ``people`` is left out: people are derived after
+        protection.
 
     Returns
     -------
-    DataFrame, same index; per column the value (float, households; NaN if suppressed or not
-    counted) and ``<name>_status``, the word of a `Status`
+    DataFrame, same index
+        Per column the value (float, households; NaN if suppressed or not counted) and
+        ``<name>_status``, the word of a `Status`.
 
     >>> protect(pd.DataFrame({"households": [0, 3, 5, 8]}, index=list("ABCD"))).values.tolist()
     [[0.0, 'ok'], [nan, 'suppressed'], [5.0, 'ok'], [10.0, 'ok']]
@@ -68,12 +70,15 @@ def people(protected: pd.DataFrame, people_per_household: float) -> pd.DataFrame
 
     Parameters
     ----------
-    protected : DataFrame from `protect`
-    people_per_household : float > 0, the declared factor
+    protected : DataFrame
+        From `protect`.
+    people_per_household : float > 0
+        The declared factor.
 
     Returns
     -------
-    DataFrame, index pcode: people (float, people), people_status
+    DataFrame, index pcode
+        people (float, people) and people_status.
     """
     return pd.DataFrame(
         {
@@ -100,7 +105,8 @@ def share(protected: pd.DataFrame, part: str, whole: str = "households") -> pd.D
 
     Returns
     -------
-    DataFrame, index pcode: <part>_share (0-1), <part>_share_status
+    DataFrame, index pcode
+        <part>_share (0-1) and <part>_share_status.
 
     >>> cells = protect(pd.DataFrame({"households": [100, 2, 0], "critical": [3, 2, 0]}, index=list("ABC")))
     >>> share(cells, "critical").values.tolist()
@@ -125,13 +131,16 @@ def total_by(protected: pd.DataFrame, parent: pd.Series) -> pd.DataFrame:
 
     Parameters
     ----------
-    protected : DataFrame from `protect`
-    parent : Series, index pcode, the parent of each unit (e.g. adm1_pcode)
+    protected : DataFrame
+        From `protect`.
+    parent : Series, index pcode
+        The parent of each unit, e.g. adm1_pcode.
 
     Returns
     -------
-    DataFrame, index parent sorted; per count the sum (float, households; NaN if no unit was
-    counted), ``<name>_suppressed`` and ``<name>_missing`` (int, units left out)
+    DataFrame, index parent, sorted
+        Per count the sum (float, households; NaN if no unit was counted),
+        ``<name>_suppressed`` and ``<name>_missing`` (int, units left out).
 
     >>> cells = protect(pd.DataFrame({"households": [12, 3, 40]}, index=list("ABC")))
     >>> total_by(cells, pd.Series("G1", index=list("ABC"))).values.tolist()
@@ -188,9 +197,12 @@ def account_is_safe(exact_total: int, protected: pd.DataFrame, name: str = "hous
 
     Parameters
     ----------
-    exact_total : int, households, sum of the true counts of all counted units
-    protected : DataFrame from `protect`
-    name : str, which count
+    exact_total : int, households
+        Sum of the true counts of all counted units.
+    protected : DataFrame
+        From `protect`.
+    name : str
+        Which count.
 
     >>> account_is_safe(117, protect(pd.DataFrame({"households": [70, 45, 2]}, index=list("ABC"))))
     True

@@ -35,11 +35,14 @@ def round_half_up(x: Numbers, ndigits: int = 1) -> Numbers:
     Parameters
     ----------
     x : float, ndarray, Series or DataArray (any dims), any unit
-    ndigits : int >= 0, decimals kept
+        Unrounded; dask-backed arrays stay lazy.
+    ndigits : int >= 0
+        Decimals kept.
 
     Returns
     -------
-    same type and dims as ``x``, float64, same unit
+    same type and dims as ``x``
+        float64, same unit.
 
     >>> round_half_up(5.25), round_half_up(4.45), round_half_up(2.675, 2), round_half_up(-0.25)
     (5.3, 4.5, 2.68, -0.3)
@@ -68,14 +71,17 @@ def largest_remainder(
 
     Parameters
     ----------
-    parts : DataFrame or ndarray (..., part), unrounded, may be negative; NaN is no part and stays NaN
-    total : Series or ndarray (...), unrounded sum of the parts; NaN where there is none to print
-    ndigits : int >= 0, decimals printed
+    parts : DataFrame or ndarray (..., part)
+        Unrounded, may be negative; NaN is no part and stays NaN.
+    total : Series or ndarray (...)
+        Unrounded sum of the parts; NaN where there is none to print.
+    ndigits : int >= 0
+        Decimals printed.
 
     Returns
     -------
-    same type and shape as ``parts``; rows sum to ``round_half_up(total, ndigits)``, all NaN
-    where the total is NaN
+    same type and shape as ``parts``
+        Rows sum to ``round_half_up(total, ndigits)``; all NaN where the total is NaN.
 
     >>> largest_remainder(np.array([1.04, 1.04, 1.04]), 3.12)
     array([1.1, 1. , 1. ])
