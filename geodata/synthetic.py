@@ -376,10 +376,10 @@ def _write_boundaries(root: Path, units: gpd.GeoDataFrame) -> None:
     target.unlink(missing_ok=True)
     with _fixed_clock():
         pyogrio.write_dataframe(table.reset_index(drop=True), target, layer=LAYER, driver="GPKG")
-    sorani = units[["name_ckb", "adm2_name_ckb", "adm1_name_ckb"]].set_axis(
-        ["ADM3_CKB", "ADM2_CKB", "ADM1_CKB"], axis=1
-    )
-    sorani.to_csv(root / "names" / "names_ckb.csv", index_label="ADM3_PCODE", lineterminator="\n")
+    pairs = [("pcode", "name_ckb"), ("adm2_pcode", "adm2_name_ckb"), ("adm1_pcode", "adm1_name_ckb")]
+    flat = units.reset_index()
+    names = pd.concat([flat[list(pair)].set_axis(["PCODE", "NAME_CKB"], axis=1) for pair in pairs]).drop_duplicates()
+    names.sort_values("PCODE").to_csv(root / "names" / "names_ckb.csv", index=False, lineterminator="\n")
 
 
 @contextmanager

@@ -364,8 +364,10 @@ def test_tables_hold_what_memory_holds(folder):
     assert units.geometry.geom_equals_exact(country.subdistricts.geometry, 0).all()
     assert units["ADM3_AR"].tolist() == country.subdistricts["name_ar"].tolist()
     assert units["ADM1_EN"].tolist() == country.subdistricts["adm1_name"].tolist()
-    names = pd.read_csv(folder / "names" / "names_ckb.csv", index_col="ADM3_PCODE")
-    assert names["ADM3_CKB"].tolist() == country.subdistricts["name_ckb"].tolist()
+    names = pd.read_csv(folder / "names" / "names_ckb.csv", index_col="PCODE")["NAME_CKB"]
+    for code, name in (("pcode", "name_ckb"), ("adm2_pcode", "adm2_name_ckb"), ("adm1_pcode", "adm1_name_ckb")):
+        own = country.subdistricts.reset_index()
+        assert names[own[code]].tolist() == own[name].tolist()
     residents = pd.read_csv(folder / "residents" / "residents.csv", index_col="pcode")
     assert residents["residents"].equals(country.residents.astype("int64"))
     for as_of, listed in country.rounds.items():
