@@ -232,7 +232,7 @@ def place(
     outside = here & placed["pcode"].isna()
     if not outside.any():
         return placed
-    found = f"{int(outside.sum())} locations outside every polygon: {_named(sites[outside])}"
+    found = f"{int(outside.sum())} of {len(sites)} locations outside every polygon: {_named(sites[outside])}"
     if outside.sum() > max_stray_share * len(sites):
         log.error(file=file, field="coordinates", found=found, expected=f"at most {max_stray_share:.0%} outside")
     else:
@@ -332,10 +332,10 @@ def _split_totals(frame: pd.DataFrame, columns: SiteColumns) -> tuple[pd.DataFra
     """Rows of locations, and rows of totals: these double every sum that does not know them."""
     first, ids = frame.iloc[:, 0].fillna("").astype(str), one_column(frame, columns.site_id).fillna("").astype(str)
     is_total = first.str.match(_TOTALS) | ids.str.match(_TOTALS)
-    name = one_column(frame, columns.name) if columns.name in frame.columns else pd.Series("", index=frame.index)
-    # A last row that names no location is a totals row without its word.
-    last = frame.index == frame.index[-1] if len(frame) else np.zeros(0, dtype=bool)
-    is_total |= last & (ids.str.strip() == "") & (name.fillna("").astype(str).str.strip() == "")
+    # A last row that names no location and lies nowhere is a row of totals without its word.
+    about = [c for c in (columns.site_id, columns.name, columns.lat) if c in frame.columns]
+    nameless = pd.concat([one_column(frame, c).fillna("").astype(str).str.strip() == "" for c in about], axis=1)
+    is_total |= nameless.all(axis=1) & (frame.index == max(frame.index, default=-1))
     return frame[~is_total], frame[is_total]
 
 
