@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 import xarray as xr
-from prefect import flow, task
+from prefect import flow
 
 from geodata.calendar import month_axis, onto_months, period_ends, period_start
 from geodata.options import SourceOptions
@@ -16,7 +16,7 @@ from geodata.store import read_cube, write_cube
 from models.hazards import HAZARDS, HazardOptions, combine_hazards
 
 from .plan import Plan
-from .policy import computing, step
+from .policy import computing
 from .workspace import load_plan, stage
 
 log = logging.getLogger("wadi")
@@ -30,14 +30,14 @@ def compute_hazards(work: str) -> None:
     """Indices and scores of every hazard that has a source, and all hazards together."""
     plan = load_plan(work)
     names = tuple(plan.settings.assessed_hazards)
-    parts = [step(assess)(plan, name, work) for name in names]
-    cube = step(together)(parts, names)
+    parts = [assess(plan, name, work) for name in names]
+    cube = together(parts, names)
     check_cube(cube)
     write_cube(cube, stage(work) / "hazards.nc")
     log.info("Hazards assessed: %s", ", ".join(names))
 
 
-@task(name="assess-hazard", task_run_name="assess-{name}", **computing())
+@computing("assess-hazard")
 def assess(plan: Plan, name: str, work: str) -> xr.Dataset:
     """Indices and score of one hazard on the months of the run."""
     options = plan.settings.assessed_hazards[name]
@@ -46,7 +46,7 @@ def assess(plan: Plan, name: str, work: str) -> xr.Dataset:
     return hazard_on_months(name, inputs, options, source, plan)
 
 
-@task(name="combine-hazards", **computing())
+@computing("combine-hazards")
 def together(parts: Sequence[xr.Dataset], names: Sequence[str]) -> xr.Dataset:
     """All hazards on one axis, from the first month that any source has, and their combination."""
     cube = on_one_axis(parts)

@@ -94,7 +94,11 @@ def dask() -> Answer:
     import dask.array as da
 
     total = int(da.ones(1000, chunks=100).sum().compute())
-    return "dask", total == 1000, f"{os.cpu_count()} processors, a sum over ten chunks {'right' if total == 1000 else 'WRONG'}"
+    return (
+        "dask",
+        total == 1000,
+        f"{os.cpu_count()} processors, a sum over ten chunks {'right' if total == 1000 else 'WRONG'}",
+    )
 
 
 def prefect() -> Answer:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 import xarray as xr
-from prefect import flow, task
+from prefect import flow
 
 from geodata.schema import AlertLevel, Status, status_like
 from geodata.store import read_cube, write_cube
 from models.warning import warning, warning_reasons
 
 from .plan import Plan
-from .policy import computing, step
+from .policy import computing
 from .workspace import load_plan, stage
 
 log = logging.getLogger("wadi")
+
+SPOKEN = {"spi": "drought_spi", "water_percentile": "water_low", "heavy_rain": "heavy_rain", "anomaly": "anomaly"}
+"""Method of a hazard -> the code under which the catalogues say why it is high."""
 
 
 @flow(name="issue-warnings")
@@ -27,17 +29,15 @@ def issue_warnings(work: str) -> None:
     """Alert levels from monitoring, with the rule, the value and the threshold behind each."""
     plan = load_plan(work)
     hazards = read_cube(stage(work) / "hazards.nc")
-    alerts, reasons = step(levels)(plan, hazards)
+    alerts, reasons = levels(plan, hazards)
     write_cube(alerts, stage(work) / "warnings.nc")
     stored = reasons.assign(reason_values=[json.dumps(v, sort_keys=True) for v in reasons["reason_values"]])
     stored.to_parquet(stage(work) / "reasons.parquet")
     now = alerts["alert_level"].isel(time=-1)
-    log.info(
-        "Alert levels: %s", ", ".join(f"{int((now == level).sum())} {level.name.lower()}" for level in AlertLevel)
-    )
+    log.info("Alert levels: %s", ", ".join(f"{int((now == level).sum())} {level.name.lower()}" for level in AlertLevel))
 
 
-@task(name="alert-levels", **computing())
+@computing("alert-levels")
 def levels(plan: Plan, hazards: xr.Dataset) -> tuple[xr.Dataset, pd.DataFrame]:
     """Levels of every month, and the reasons of the as-of month as codes with values."""
     settings = plan.settings
@@ -50,16 +50,25 @@ def levels(plan: Plan, hazards: xr.Dataset) -> tuple[xr.Dataset, pd.DataFrame]:
     )
     reasons = warning_reasons(alerts, hazards, hazards.indexes["time"][-1], thresholds=settings.warning.thresholds)
     old = {name: hazards[f"hazard_{name}_status"].isel(time=-1) == int(Status.stale) for name in names}
+    methods = {name: options.method for name, options in settings.assessed_hazards.items()}
     months = alerts["alert_months"].where(alerts["alert_level"] >= 0).assign_attrs(alerts["alert_months"].attrs)
-    return alerts.assign(alert_months=months, alert_months_status=status_like(months)), told(reasons, old)
+    return alerts.assign(alert_months=months, alert_months_status=status_like(months)), told(reasons, methods, old)
 
 
-def told(reasons: pd.DataFrame, old: Mapping[str, xr.DataArray]) -> pd.DataFrame:
-    """Reasons that also say which hazards are silent because their data is too old."""
-    rows: list[dict[str, Any]] = []
-    for i, values in enumerate(reasons["reason_values"]):
-        rows.append({**values, "stale": [name for name, flags in old.items() if bool(flags[i])]})
-    return reasons.assign(reason_values=rows)
+def told(reasons: pd.DataFrame, methods: Mapping[str, str], old: Mapping[str, xr.DataArray]) -> pd.DataFrame:
+    """Reasons under the codes that the catalogues have words for, one per kind of index.
+
+    Each also says which hazards are silent because their data is too old.
+    """
+    rows = []
+    for i, (code, values) in enumerate(zip(reasons["reason_code"], reasons["reason_values"], strict=True)):
+        stale = [name for name, flags in old.items() if bool(flags[i])]
+        if code == "no_data":
+            code = "stale_only" if stale else "nothing_observed"
+        elif code == "above_threshold":
+            code = SPOKEN[methods[values["hazard"]]]
+        rows.append((code, {**values, "stale": stale}))
+    return pd.DataFrame(rows, index=reasons.index, columns=["reason_code", "reason_values"])
 
 
 def read_reasons(work: str) -> pd.DataFrame:

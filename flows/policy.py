@@ -58,23 +58,27 @@ def worth_another_try(task: Any, task_run: Any, state: Any) -> bool:
     return isinstance(error, OSError)
 
 
-def reading() -> dict[str, Any]:
-    """Policy of tasks that read files: three tries; nothing is cached between runs."""
+Step = Callable[..., Any]
+
+
+def reading(name: str) -> Callable[[Callable[..., Any]], Step]:
+    """Make a library function a task that reads files: three tries; nothing is cached between runs."""
+    return _as_task(name, retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=worth_another_try)
+
+
+def computing(name: str) -> Callable[[Callable[..., Any]], Step]:
+    """Make a library function a task that computes: the same inputs fail the same way, so one try."""
+    return _as_task(name)
+
+
+def _as_task(name: str, **policy: Any) -> Callable[[Callable[..., Any]], Step]:
+    from prefect import task
     from prefect.cache_policies import NO_CACHE
 
-    return {
-        "retries": 2,
-        "retry_delay_seconds": [2, 10],
-        "retry_condition_fn": worth_another_try,
-        "cache_policy": NO_CACHE,
-    }
+    def wrap(function: Callable[..., Any]) -> Step:
+        return step(task(name=name, cache_policy=NO_CACHE, **policy)(function))
 
-
-def computing() -> dict[str, Any]:
-    """Policy of tasks that compute: the same inputs fail the same way, so one try."""
-    from prefect.cache_policies import NO_CACHE
-
-    return {"cache_policy": NO_CACHE}
+    return wrap
 
 
 def inside_a_run() -> bool:
@@ -84,7 +88,7 @@ def inside_a_run() -> bool:
     return FlowRunContext.get() is not None
 
 
-def step(work: Any) -> Callable[..., Any]:
+def step(work: Any) -> Step:
     """The task or flow itself inside a run, its plain function outside one.
 
     So `.fn` of each flow runs the same code without any server.

@@ -5,40 +5,197 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import pandas as pd
 import xarray as xr
-from prefect import flow, task
+from maps.tables import publishable, write_csv, write_hxl_csv, write_xlsx
+from prefect import flow
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from geodata.schema import Manifest, Status, check_cube, check_subdistricts
+from geodata.schema import Finding, Manifest
 from geodata.simplify import simplify
-from geodata.store import read_cube, read_geoparquet, write_cube, write_geopackage, write_geoparquet, writing
+from geodata.store import read_cube, write_cube, write_geopackage, write_geoparquet, writing
 from maps.page import HazardWords, SitePage, standard_layers
-from maps.site import build_site, check_budget
-from maps.tables import published, write_csv, write_hxl_csv, write_xlsx
+from maps.site import build_site
 
-from .compute_hazards import on_one_axis
+from .compute_hazards import on_months, on_one_axis
 from .gaps import gaps_of
 from .indicators import long_table
+from .issue_warnings import read_reasons
 from .plan import Plan
-from .policy import computing, inside_a_run, step
+from .policy import computing, inside_a_run
 from .rasters import write_rasters
 from .receipts import coverage_of, manifest_of, write_receipt
-from .issue_warnings import read_reasons
 from .score_risk import dimensions
 from .score_table import score_table
+from .settings import DISPLACEMENT, RESIDENTS
 from .summary import read_summary
 from .workspace import load_plan, stage
 
 log = logging.getLogger("wadi")
 
+INDICATOR_MONTHS = 24
+
 
 @flow(name="publish-products")
 def publish_products(work: str) -> None:
-    """Write every product of the run into its unfinished folder."""
+    """Write every product of a run into its unfinished folder, the receipt last."""
+    started = time.perf_counter()
+    plan, folder = load_plan(work), Path(work)
+    cube = whole_cube(plan, work)
+    subdistricts = gpd.read_parquet(stage(work) / "subdistricts.parquet")
+    manifest = manifest_of(plan, source_cubes(plan, work), cube, dimensions(cube))
+    table = whole_table(plan, work, cube, subdistricts)
+    reading = json.loads((stage(work) / "reading.json").read_text("utf-8"))
+
+    publish_tables(plan, folder, manifest, table, subdistricts)
+    publish_cube(folder, cube)
+    publish_site(plan, folder, manifest, table, cube, subdistricts)
+    publish_rasters(plan, folder)
+    write_checks(folder, [Finding(**f) for f in reading["findings"]], gaps_of(manifest, table), reading["households"])
+    headlines = {"title": title_of(manifest), "highest_tier": names_of_tier(table, "A")}
+    parts = {"headlines": headlines, "coverage": coverage_of(cube), "households": reading["households"]}
+    write_receipt(folder, plan, manifest, parts, {"publish": round(time.perf_counter() - started, 2)})
+    log.info("Published %d products", sum(1 for p in folder.rglob("*") if p.is_file()))
+
+
+# ------------------------------------------------------------------ one task per product
+
+
+@computing("whole-cube")
+def whole_cube(plan: Plan, work: str) -> xr.Dataset:
+    """The waist: sources, indices, hazards, counts, scores and alert levels on one monthly axis."""
+    parts = [read_cube(stage(work) / "scores.nc"), read_cube(stage(work) / "warnings.nc")]
+    for name, cube in source_cubes(plan, work).items():
+        if name not in (RESIDENTS, DISPLACEMENT) and plan.settings.sources[name].cadence != "day":
+            parts.append(on_months(cube.drop_vars("effective_cells"), plan.settings.sources[name], plan))
+    return on_one_axis(parts)
+
+
+@computing("whole-table")
+def whole_table(plan: Plan, work: str, cube: xr.Dataset, subdistricts: gpd.GeoDataFrame) -> pd.DataFrame:
+    """The score table of the as-of month, unrounded."""
+    words = pd.read_parquet(stage(work) / "words.parquet").join(read_reasons(work))
+    cuts = plan.settings.risk.class_cut_points
+    return score_table(cube, words, subdistricts, hazards=tuple(plan.settings.hazards), class_cut_points=cuts)
+
+
+@computing("publish-tables")
+def publish_tables(
+    plan: Plan, folder: Path, manifest: Manifest, table: pd.DataFrame, subdistricts: gpd.GeoDataFrame
+) -> None:
+    """CSV with its HXL twin, XLSX, GeoPackage and GeoParquet of the same rounded rows."""
+    place = folder / "tables"
+    rows = publishable(table)
+    with writing(place / "subdistricts.csv"):
+        write_csv(rows, place / "subdistricts.csv")
+        write_hxl_csv(rows, place / "subdistricts_hxl.csv")
+        write_xlsx(rows, place / "subdistricts.xlsx", manifest)
+    shapes = gpd.GeoDataFrame(rows, geometry=subdistricts.geometry, crs=subdistricts.crs)
+    write_geopackage(shapes, place / "subdistricts.gpkg", dated=date.fromisoformat(plan.issued))
+    write_geoparquet(shapes, place / "subdistricts.parquet")
+
+
+@computing("publish-cube")
+def publish_cube(folder: Path, cube: xr.Dataset) -> None:
+    """The cube, and its last months as a long table."""
+    write_cube(cube, folder / "cube.nc")
+    with writing(folder / "tables" / "indicators.parquet") as path:
+        long_table(cube, INDICATOR_MONTHS).to_parquet(path, index=False, compression="zstd")
+
+
+@computing("publish-site")
+def publish_site(
+    plan: Plan, folder: Path, manifest: Manifest, table: pd.DataFrame, cube: xr.Dataset, subdistricts: gpd.GeoDataFrame
+) -> None:
+    """The map site: one file that asks nothing of any network."""
+    settings, shapes = plan.settings, simplify(subdistricts)
+    assessed = ("exposure", *(d for d in dimensions(cube) if d != "hazard_and_exposure"))
+    page = SitePage(
+        subdistricts=shapes.subdistricts,
+        adm1_lines=shapes.adm1_lines,
+        adm2_lines=shapes.adm2_lines,
+        scores=table,
+        history=cube[history_variables(cube)],
+        manifest=manifest,
+        layers=standard_layers(
+            tuple(settings.assessed_hazards),
+            settings.risk.class_cut_points,
+            settings.risk.class_origin,
+            dimensions=assessed,
+        ),
+        hazards={
+            name: HazardWords(dict(block.label), dict(getattr(block, "why", {})))
+            for name, block in settings.hazards.items()
+        },
+        languages=settings.country.languages,
+        people_per_household=settings.country.people_per_household,
+    )
+    with writing(folder / "site" / "index.html") as path:
+        path.write_text(build_site(page), "utf-8")
+
+
+@computing("publish-rasters")
+def publish_rasters(plan: Plan, folder: Path) -> None:
+    """Quicklooks of the hazards that have a raster."""
+    write_rasters(plan, folder / "rasters")
+
+
+# ------------------------------------------------------------------ pieces
+
+
+def source_cubes(plan: Plan, work: str) -> dict[str, xr.Dataset]:
+    """Every source as it was read, on its own time axis."""
+    return {name: read_cube(stage(work) / f"{name}.nc") for name in plan.settings.sources}
+
+
+def history_variables(cube: xr.Dataset) -> list[str]:
+    """Variables of the small chart."""
+    wanted = ("drought_index", "drought_index_status", "drought_scale_months")
+    return [name for name in wanted if name in cube]
+
+
+def names_of_tier(table: pd.DataFrame, tier: str) -> list[str]:
+    """English names of the subdistricts of a tier, in p-code order."""
+    return [str(name) for name in table.loc[table["risk_tier"] == tier, "name_en"]]
+
+
+def title_of(manifest: Manifest) -> str:
+    """Title of the risk score, naming what it leaves out."""
+    without = [f"without {name.replace('lack_of_coping', 'coping capacity')}" for name in manifest.dimensions_missing]
+    title = f"Risk per subdistrict, {manifest.country_name['en']}, {manifest.as_of}"
+    return title + (f" ({', '.join(without)})" if without else "")
+
+
+def write_checks(folder: Path, findings: list[Finding], gaps: list[str], households: dict[str, Any]) -> None:
+    """What was found in the inputs, what was done about it, and what could not be said."""
+    counts = Counter(finding.severity for finding in findings)
+    checks = {
+        "errors": counts["error"],
+        "warnings": counts["warning"],
+        "repairs": counts["repair"],
+        "notes": counts["note"],
+        "findings": [asdict(finding) for finding in findings],
+        "gaps": gaps,
+        "households": households,
+    }
+    with writing(folder / "checks.json") as path:
+        path.write_text(json.dumps(checks, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def leave_artifacts(folder: Path) -> None:
+    """Leave the result in the Prefect UI, where the analyst who triggered the run looks for it."""
+    if not inside_a_run():
+        return
+    summary = read_summary(folder)
+    rows = pd.read_csv(folder / "tables" / "subdistricts.csv", dtype=str, keep_default_na=False)
+    shown = ["pcode", "name_en", "adm1_name", "risk_tier", "risk_class", "alert_level", "warning_reason", "status"]
+    create_markdown_artifact("\n\n".join(summary.lines()), key="wadi-summary", description=summary.title)
+    create_table_artifact(rows[shown].to_dict("records"), key="wadi-subdistricts", description=summary.title)
+    create_link_artifact((folder / "site" / "index.html").absolute().as_uri(), "The map", key="wadi-map")

@@ -29,7 +29,7 @@ def read_sources(work: str) -> None:
     """
     plan = load_plan(work)
     country = read_country(plan)
-    if country.errors:
+    if country.errors or country.subdistricts is None:
         raise InputError(country.errors)
     place = stage(work)
     write_geoparquet(country.subdistricts, place / "subdistricts.parquet")

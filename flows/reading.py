@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import xarray as xr
-from prefect import task
 
 from geodata.boundaries import read_boundaries
 from geodata.calendar import period_ends, period_label, period_start
@@ -26,18 +26,18 @@ from geodata.zonal import zonal_mean, zonal_weights
 from models.protection import account_is_safe, protect
 
 from .plan import Plan
-from .policy import computing, reading, step
+from .policy import computing, reading
 from .settings import DISPLACEMENT
 
 FEWEST_LOCATIONS = 3
 """An exact figure of households outside every polygon stands on at least so many locations."""
 
-read_boundaries_task = task(read_boundaries, name="read-boundaries", **reading())
-read_source_task = task(read_source, name="read-source", task_run_name="read-{options.reader}", **reading())
-check_values_task = task(check_values, name="check-values", **reading())
-zonal_weights_task = task(zonal_weights, name="zonal-weights", **computing())
-zonal_mean_task = task(zonal_mean, name="zonal-mean", **reading())
-place_task = task(place, name="place-locations", **computing())
+read_boundaries_step = reading("read-boundaries")(read_boundaries)
+read_source_step = reading("read-source")(read_source)
+check_values_step = reading("check-values")(check_values)
+zonal_weights_step = computing("zonal-weights")(zonal_weights)
+zonal_mean_step = reading("zonal-mean")(zonal_mean)
+place_step = computing("place-locations")(place)
 
 
 @dataclass
@@ -63,9 +63,9 @@ def read_country(plan: Plan) -> Country:
     """Read every block of the country file; an error in one does not keep the others from being read."""
     country = Country()
     root, settings = Path(plan.data), plan.settings
-    with_log(country, "boundaries", lambda log: _read_boundaries(country, plan, root, log))
+    with_log(country, "boundaries", partial(_read_boundaries, country, plan, root))
     for name, options in settings.sources.items():
-        with_log(country, f"sources.{name}", lambda log, n=name, o=options: _read_source(country, plan, n, o, root, log))
+        with_log(country, f"sources.{name}", partial(_read_source, country, name, options, root))
     note_the_calendar(country, plan)
     return country
 
@@ -81,20 +81,18 @@ def with_log(country: Country, block: str, read: Callable[[Findings], None]) -> 
 
 
 def _read_boundaries(country: Country, plan: Plan, root: Path, log: Findings) -> None:
-    country.subdistricts = step(read_boundaries_task)(plan.settings.boundaries, root, log)
+    country.subdistricts = read_boundaries_step(plan.settings.boundaries, root, log)
 
 
-def _read_source(
-    country: Country, plan: Plan, name: str, options: SourceOptions, root: Path, log: Findings
-) -> None:
+def _read_source(country: Country, name: str, options: SourceOptions, root: Path, log: Findings) -> None:
     if country.subdistricts is None:
         log.warning(
             file=options.path, field="path", found="no boundaries", expected="boundaries first", action="not read"
         )
         return
-    values = step(read_source_task)(options, root, log, country.subdistricts)
+    values = read_source_step(options, root, log, country.subdistricts)
     if isinstance(values, xr.DataArray):
-        step(check_values_task)(values, options, log)
+        check_values_step(values, options, log)
         log.stop()
         country.cubes[name] = by_subdistrict(values, name, options, country.subdistricts)
     elif name == DISPLACEMENT:
@@ -112,8 +110,8 @@ def by_subdistrict(
     raster: xr.DataArray, name: str, options: SourceOptions, subdistricts: gpd.GeoDataFrame
 ) -> xr.Dataset:
     """Area-weighted means of a raster; a share of the ground becomes an area."""
-    weights = step(zonal_weights_task)(grid_of(raster), subdistricts)
-    means = step(zonal_mean_task)(raster, weights)
+    weights = zonal_weights_step(grid_of(raster), subdistricts)
+    means = zonal_mean_step(raster, weights)
     if getattr(options, "quantity", "") == "area_share":
         ground = xr.DataArray(subdistricts["area_km2"].to_numpy(), dims="pcode")
         means["value"] = (means["value"] * ground).assign_attrs(units="km2")
@@ -154,7 +152,7 @@ def placed_and_protected(
     """
     placed, slices, accounts = {}, [], {}
     for day, sites in rounds.items():
-        placed[day] = step(place_task)(sites, subdistricts, log, file=options.label.get("en", options.path))
+        placed[day] = place_step(sites, subdistricts, log, file=options.label.get("en", options.path))
         counts = count_by_unit(placed[day], subdistricts.index)
         protected = protect(counts)
         slices.append(as_cube(protected, day))
@@ -210,13 +208,27 @@ def note_the_calendar(country: Country, plan: Plan) -> None:
         late = starts[period_ends(starts, options.cadence) + pd.Timedelta(days=options.available_after_days) > end]
         if len(late):
             span = " to ".join(dict.fromkeys(period_label(late[i], options.cadence) for i in (0, -1)))
-            country.findings.append(Finding(
-                "note", f"sources.{name}", options.path, "period", f"{span}, not available by {plan.as_of}",
-                f"data available by the end of {plan.as_of}", "unused",
-            ))
+            country.findings.append(
+                Finding(
+                    "note",
+                    f"sources.{name}",
+                    options.path,
+                    "period",
+                    f"{span}, not available by {plan.as_of}",
+                    f"data available by the end of {plan.as_of}",
+                    "unused",
+                )
+            )
     last_year = plan.settings.calibration.end_year
     if last_year > plan.as_of_end.year:
-        country.findings.append(Finding(
-            "note", "calibration", "country file", "calibration.end_year", str(last_year),
-            f"a year up to {plan.as_of_end.year}", "years after the as-of month calibrate; none of them speaks",
-        ))
+        country.findings.append(
+            Finding(
+                "note",
+                "calibration",
+                "country file",
+                "calibration.end_year",
+                str(last_year),
+                f"a year up to {plan.as_of_end.year}",
+                "years after the as-of month calibrate; none of them speaks",
+            )
+        )

@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from prefect import flow
+from prefect import flow, runtime
+
+from geodata.schema import Finding, InputError
 
 from .compute_hazards import compute_hazards
 from .issue_warnings import issue_warnings
-from .plan import plan_run, with_inputs
+from .plan import Plan, plan_run, with_inputs
 from .policy import quiet_input_errors, step
 from .publish_products import leave_artifacts, publish_products
 from .read_sources import read_sources
 from .score_risk import score_risk
+from .summary import read_summary
 from .workspace import finished, point_latest, swap_in, unfinished
 
 log = logging.getLogger("wadi")
@@ -58,14 +62,46 @@ def run_country(
     folder = finished(plan, out)
     if folder is None:
         with dask_scheduler(dask), unfinished(plan, out) as work:
-            for stage in (read_sources, compute_hazards, score_risk, issue_warnings):
+            for stage in (read_sources, compute_hazards, score_risk, issue_warnings, publish_products):
                 step(stage)(str(work))
-            gaps = step(publish_products)(str(work), out)
             folder = swap_in(work, plan, out)
     else:
         log.info("An identical run is there already: %s", folder)
-        gaps = []
     if may_go_live(plan, strict, folder):
         point_latest(folder)
     leave_artifacts(folder)
     return str(folder)
+
+
+def may_go_live(plan: Plan, strict: bool, folder: Path) -> bool:
+    """A drill, a staged country, and a strict run with gaps leave `latest` as it was."""
+    if plan.exercise or plan.settings.country.publish != "auto":
+        return False
+    return not (strict and read_summary(folder).gaps)
+
+
+def start_date() -> str:
+    """Day a scheduled run was due; the day it began where nobody scheduled it."""
+    return runtime.flow_run.scheduled_start_time.date().isoformat()
+
+
+@contextmanager
+def dask_scheduler(url: str | None) -> Iterator[None]:
+    """Send Dask's work to a scheduler for the time of a run.
+
+    Raises
+    ------
+    InputError : nothing answers at the URL
+    """
+    if url is None:
+        yield
+        return
+    from distributed import Client
+
+    try:
+        client = Client(url, timeout=10)
+    except (OSError, ValueError) as error:
+        found = f"{url}: {type(error).__name__}"
+        raise InputError(Finding("error", "arguments", "command line", "--dask", found, "a Dask scheduler")) from None
+    with client:
+        yield

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import xarray as xr
-from prefect import flow, task
+from prefect import flow
 
 from geodata.schema import KEEPS_VALUE, Status, check_cube, has_status, status_attrs, status_like
 from geodata.store import read_cube, write_cube
@@ -22,7 +22,7 @@ from models.vulnerability import vulnerability, vulnerability_halfwidth
 from .ages import input_ages
 from .compute_hazards import on_months, on_one_axis, speaks
 from .plan import Plan
-from .policy import computing, step
+from .policy import computing
 from .settings import DISPLACEMENT, RESIDENTS
 from .workspace import load_plan, stage
 
@@ -37,16 +37,16 @@ def score_risk(work: str) -> None:
     """Score every subdistrict, and store the scores, the words and the ages of the inputs."""
     plan = load_plan(work)
     hazards = read_cube(stage(work) / "hazards.nc")
-    people = step(people_on_months)(plan, work, hazards)
-    scores = step(score)(plan, people)
+    people = people_on_months(plan, work, hazards)
+    scores = score(plan, people)
     check_cube(scores)
-    scores, words = step(explain)(plan, scores, work)
+    scores, words = explain(plan, scores, work)
     write_cube(scores, stage(work) / "scores.nc")
     words.to_parquet(stage(work) / "words.parquet")
     log.info("Risk of %d subdistricts", int(scores["risk"].isel(time=-1).notnull().sum()))
 
 
-@task(name="people-on-months", **computing())
+@computing("people-on-months")
 def people_on_months(plan: Plan, work: str, hazards: xr.Dataset) -> xr.Dataset:
     """Hazards, residents and protected counts of displaced households on one monthly axis."""
     parts = [hazards]
@@ -67,7 +67,7 @@ def people_on_months(plan: Plan, work: str, hazards: xr.Dataset) -> xr.Dataset:
     )
 
 
-@task(name="score", **computing())
+@computing("score")
 def score(plan: Plan, cube: xr.Dataset) -> xr.Dataset:
     """Exposure, vulnerability and risk of every month; computed from protected counts only."""
     settings = plan.settings
@@ -91,12 +91,17 @@ def score(plan: Plan, cube: xr.Dataset) -> xr.Dataset:
     )
     cube = cube.assign(unknown(cube, "lack_of_coping"))
     cube = cube.merge(risk(cube, dimensions(cube)))
-    return cube.merge(statuses_of_parts(contributions(
-        cube, tuple(settings.assessed_hazards), dimensions(cube), reference=settings.risk.reference_score
-    ), cube["risk_status"]))
+    return cube.merge(
+        statuses_of_parts(
+            contributions(
+                cube, tuple(settings.assessed_hazards), dimensions(cube), reference=settings.risk.reference_score
+            ),
+            cube["risk_status"],
+        )
+    )
 
 
-@task(name="explain", **computing())
+@computing("explain")
 def explain(plan: Plan, cube: xr.Dataset, work: str) -> tuple[xr.Dataset, pd.DataFrame]:
     """Range, tier, main driver and reliability of the as-of month."""
     last = cube.isel(time=-1)

@@ -67,8 +67,8 @@ class MissingHazard(Options):
     """A hazard the mission names and this country has no source for: shown as such everywhere."""
 
     method: Literal["none"]
-    label: dict[str, str] = {}
-    why: dict[str, str] = {}
+    label: dict[str, str] = Field(default_factory=dict)
+    why: dict[str, str] = Field(default_factory=dict)
 
 
 class ExposureSettings(Options):
