@@ -466,11 +466,11 @@ def repeat_row(path, times):
 def test_a_hundred_thousand_locations_are_read_and_placed_in_seconds(tmp_path):
     workbook(tmp_path, [site(0, 10)])
     repeat_row(tmp_path / "list.xlsx", 100_000)
-    start = time.perf_counter()
+    start = time.process_time()  # of this process: a busy machine is no fault of the reader
     sites, log = read(tmp_path, path="list.xlsx")
     placed = place(sites, SUBDISTRICTS, log)
     assert count_by_unit(placed, SUBDISTRICTS.index)["households"].sum() == 1_000_000
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 @pytest.fixture(scope="module")
