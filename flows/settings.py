@@ -164,12 +164,12 @@ class Settings(Options):
     @field_validator("hazards", mode="before")
     @classmethod
     def _hazards_by_method(cls, blocks: Any) -> Any:
-        known = {"none": MissingHazard} | {name: method.options for name, method in HAZARDS.items()}
+        known: dict[str, type[BaseModel]] = {"none": MissingHazard} | {name: method.options for name, method in HAZARDS.items()}
         return {name: _by_key(block, "method", known, f"hazards.{name}") for name, block in _tables(blocks)}
 
     @field_validator("hazards")
     @classmethod
-    def _hazards_are_complete(cls, hazards: dict[str, Options], info: ValidationInfo) -> dict[str, Options]:
+    def _hazards_are_complete(cls, hazards: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         findings = [
             _finding(f"hazards.{name}", "no block", 'a block; method = "none" where there is no source')
             for name in MISSION_HAZARDS
@@ -248,7 +248,7 @@ def _tables(blocks: Any) -> Iterator[tuple[str, Any]]:
     yield from blocks.items()
 
 
-def _by_key(block: Any, key: str, known: Mapping[str, type[Options]], where: str) -> Options:
+def _by_key(block: Any, key: str, known: Mapping[str, type[BaseModel]], where: str) -> BaseModel:
     if not isinstance(block, Mapping) or key not in block:
         raise InputError(_finding(f"{where}.{key}", "nothing", f"one of {', '.join(sorted(known))}"))
     if block[key] not in known:
@@ -275,7 +275,7 @@ def _findings_of(error: ValidationError, model: type[BaseModel], prefix: tuple[s
         where = ".".join(map(str, (*prefix, *item["loc"])))
         if item["type"] == "extra_forbidden":
             key, known = str(item["loc"][-1]), _known_keys(model, item["loc"][:-1])
-            hint = nearest(key, known)
+            hint = nearest(key, known, likeness=0.0)
             expected = f"one of: {', '.join(known)}" + (f"; nearest known key: {hint!r}" if hint else "")
             findings.append(_finding(where, f"unknown key {key!r}", expected))
         elif item["type"] == "missing":

@@ -81,14 +81,14 @@ class SourceOptions(Options):
         raise NotImplementedError(f"reader {self.reader!r} does not read")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Name in `known` that looks most like `name`, or "" if none looks like it.
+def nearest(name: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+    """Name in `known` that looks most like `name`, or "" if none looks like it enough (0 anything, 1 equal).
 
     >>> nearest("ADM3_PCOD", ["ADM3_EN", "ADM3_PCODE"])
     'ADM3_PCODE'
     """
     by_folded = {str(k).casefold(): str(k) for k in known}
-    found = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    found = get_close_matches(name.casefold(), by_folded, n=1, cutoff=likeness)
     return by_folded[found[0]] if found else ""
 
 
