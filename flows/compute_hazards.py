@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import pandas as pd
 import xarray as xr
@@ -11,7 +13,7 @@ from prefect import flow
 
 from geodata.calendar import month_axis, onto_months, period_ends, period_start
 from geodata.options import SourceOptions
-from geodata.schema import Status, check_cube, has_status, status_attrs
+from geodata.schema import Finding, Status, check_cube, has_status, status_attrs
 from geodata.store import read_cube, write_cube
 from models.hazards import HAZARDS, HazardOptions, combine_hazards
 
@@ -31,6 +33,10 @@ def compute_hazards(work: str) -> None:
     plan = load_plan(work)
     names = tuple(plan.settings.assessed_hazards)
     parts = [assess(plan, name, work) for name in names]
+    findings = [
+        finding for name, part in zip(names, parts, strict=True) for finding in found_on_the_way(plan, name, part)
+    ]
+    (stage(work) / "hazards.json").write_text(json.dumps([asdict(f) for f in findings]), "utf-8")
     cube = together(parts, names)
     check_cube(cube)
     write_cube(cube, stage(work) / "hazards.nc")
@@ -67,7 +73,27 @@ def hazard_on_months(
     indices = method.index(inputs, dated, plan.settings.calibration.years)
     # An index of daily values is a monthly one.
     cadence = "month" if source.cadence == "day" else source.cadence
-    return method.score(name, on_months(indices, source.model_copy(update={"cadence": cadence}), plan), dated)
+    monthly = on_months(indices, source.model_copy(update={"cadence": cadence}), plan)
+    return method.score(name, monthly, dated).assign_attrs(indices.attrs)
+
+
+def found_on_the_way(plan: Plan, name: str, hazard: xr.Dataset) -> list[Finding]:
+    """What a method noticed in its source: years in which almost all water is gone at once."""
+    years = hazard.attrs.get("years_found", "")
+    source = plan.settings.assessed_hazards[name].source
+    if not years:
+        return []
+    return [
+        Finding(
+            "warning",
+            f"sources.{source}",
+            plan.settings.sources[source].path,
+            "years",
+            f"{years}: most units that usually hold water read almost none",
+            "images of every year",
+            "taken for years without imagery and masked; add them to years_without_imagery",
+        )
+    ]
 
 
 def on_months(values: xr.Dataset, source: SourceOptions, plan: Plan) -> xr.Dataset:

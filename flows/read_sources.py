@@ -9,12 +9,13 @@ from pathlib import Path
 
 from prefect import flow
 
-from geodata.schema import Finding, InputError
+from geodata.schema import InputError
 from geodata.store import write_cube, write_geoparquet
 
 from .reading import read_country
 from .restricted import write_restricted
-from .workspace import load_plan, stage
+from .vintages import boundaries_digest, refuse_second_vintage
+from .workspace import kept_receipts, load_plan, out_of, stage
 
 log = logging.getLogger("wadi")
 
@@ -31,18 +32,25 @@ def read_sources(work: str) -> None:
     country = read_country(plan)
     if country.errors or country.subdistricts is None:
         raise InputError(country.errors)
+    rounds = sorted(day.isoformat() for day in country.sites)
+    boundaries = boundaries_digest(country.subdistricts)
+    if not plan.settings.country.synthetic:
+        kept = kept_receipts(out_of(work), plan.settings.country.key)
+        refuse_second_vintage(rounds, boundaries, kept)
     place = stage(work)
     write_geoparquet(country.subdistricts, place / "subdistricts.parquet")
     for name, cube in country.cubes.items():
         write_cube(cube, place / f"{name}.nc")
     (place / "reading.json").write_text(
-        json.dumps({"findings": [asdict(f) for f in country.findings], "households": country.households}), "utf-8"
+        json.dumps(
+            {
+                "findings": [asdict(f) for f in country.findings],
+                "households": country.households,
+                "displacement": {"rounds": rounds, "boundaries": boundaries},
+            }
+        ),
+        "utf-8",
     )
     if plan.restricted:
         write_restricted(country.sites, Path(work))
     log.info("Read %d sources for %d subdistricts", len(country.cubes), len(country.subdistricts))
-
-
-def stored_findings(work: str | Path) -> list[Finding]:
-    """What `read_sources` found and mended."""
-    return [Finding(**f) for f in json.loads((stage(work) / "reading.json").read_text("utf-8"))["findings"]]

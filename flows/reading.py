@@ -29,9 +29,6 @@ from .plan import Plan
 from .policy import computing, reading
 from .settings import DISPLACEMENT
 
-FEWEST_LOCATIONS = 3
-"""An exact figure of households outside every polygon stands on at least so many locations."""
-
 read_boundaries_step = reading("read-boundaries")(read_boundaries)
 read_source_step = reading("read-source")(read_source)
 check_values_step = reading("check-values")(check_values)
@@ -182,18 +179,26 @@ def as_cube(protected: pd.DataFrame, day: date) -> xr.Dataset:
 
 
 def publishable_account(sites: gpd.GeoDataFrame, protected: pd.DataFrame) -> dict[str, int | str]:
-    """Households inside, outside and dropped, exact, unless that would tell more than the protected cells.
+    """Households inside, outside and dropped; they add up to the list's own total.
 
-    One exact total beside the cells narrows none of them under `account_is_safe`; what lies
-    outside every subdistrict must not be the count of one or two places.
+    What lies in no subdistrict is a cell like any other: rounded to 5, and counted as inside
+    where it is 1 to 4. The total is told where one exact figure beside the protected cells
+    narrows none of them (`account_is_safe`).
     """
     figures = account(sites)
-    apart = [figures[f"locations_{k}"] for k in ("outside", "dropped")]
-    few = any(0 < n < FEWEST_LOCATIONS for n in apart)
-    if few or not account_is_safe(figures["households_inside"], protected):
-        kept = {k: v for k, v in figures.items() if k.startswith("locations_")}
-        return kept | {"households": "withheld: an exact figure would tell more than the protected counts"}
-    return dict(figures)
+    told: dict[str, int | str] = {k: v for k, v in figures.items() if k.startswith("locations_")}
+    if not account_is_safe(figures["households_inside"], protected):
+        return told | {"households": "withheld: an exact total would tell more than the protected counts"}
+    apart = {k: as_cell(figures[f"households_{k}"]) for k in ("outside", "dropped")}
+    total = figures["households_total"]
+    told |= {"households_total": total, "households_inside": total - sum(apart.values())}
+    return told | {f"households_{k}": v for k, v in apart.items()}
+
+
+def as_cell(households: int) -> int:
+    """A count under the protection rule, with 1 to 4 told as none."""
+    value = protect(pd.DataFrame({"households": [households]}, index=["apart"]))["households"].iloc[0]
+    return 0 if pd.isna(value) else int(value)
 
 
 # ------------------------------------------------------------------ the calendar

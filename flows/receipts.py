@@ -113,6 +113,7 @@ def write_receipt(work: Path, plan: Plan, manifest: Manifest, parts: dict[str, A
         "headlines": parts["headlines"],
         "coverage": parts["coverage"],
         "households": parts["households"],
+        "displacement": parts["displacement"],
         "products": products(work),
         "plan": json.loads(plan.to_json()),
         "machine": {

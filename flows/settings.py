@@ -164,7 +164,9 @@ class Settings(Options):
     @field_validator("hazards", mode="before")
     @classmethod
     def _hazards_by_method(cls, blocks: Any) -> Any:
-        known: dict[str, type[BaseModel]] = {"none": MissingHazard} | {name: method.options for name, method in HAZARDS.items()}
+        known: dict[str, type[BaseModel]] = {"none": MissingHazard} | {
+            name: method.options for name, method in HAZARDS.items()
+        }
         return {name: _by_key(block, "method", known, f"hazards.{name}") for name, block in _tables(blocks)}
 
     @field_validator("hazards")

@@ -56,6 +56,11 @@ def stage(work: str | Path) -> Path:
     return Path(work) / STAGE
 
 
+def out_of(work: str | Path) -> Path:
+    """The folder of results that an unfinished run lies in."""
+    return Path(work).parents[2]
+
+
 def finished(plan: Plan, out: str | Path) -> Path | None:
     """Folder of an identical run that is whole, if there is one."""
     folder = runs_folder(out, plan.settings.country.key) / plan.run_name

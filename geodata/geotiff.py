@@ -20,7 +20,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from .calendar import next_period, period_start
-from .grids import Floats, cell_centres, north_first, west_first
+from .grids import Floats, cell_centres
 from .schema import Findings
 from .stacks import (
     BLOCK_BYTES,
@@ -28,13 +28,13 @@ from .stacks import (
     Bounds,
     Layout,
     StackOptions,
-    checked_grid,
     clipped,
     complete_periods,
     crs_is_fit,
     dated_files,
     unit_factors,
     what_it_is,
+    whole_layout,
 )
 
 
@@ -127,9 +127,7 @@ def _common_layout(headers: Sequence[_Header], options: StackOptions, log: Findi
                 expected=f"that of {reference.name}: {_as_stored(reference)}",
             )
             break
-    rows, (columns, lon) = north_first(reference.lat), west_first(reference.lon)
-    grid = checked_grid(reference.lat[rows], lon, reference.name, log)
-    return clipped(Layout(grid, rows, columns), options, log, bounds)
+    return clipped(whole_layout(reference.lat, reference.lon, reference.name, log), options, log, bounds)
 
 
 def _same_layout(a: _Header, b: _Header) -> bool:

@@ -13,7 +13,7 @@ import pyproj
 import xarray as xr
 
 from .calendar import next_period, period_range, period_start
-from .grids import Floats, cell_centres, north_first, west_first
+from .grids import Floats, cell_centres
 from .rain_units import rain_factor
 from .schema import Findings
 from .stacks import (
@@ -22,7 +22,6 @@ from .stacks import (
     Bounds,
     Layout,
     StackOptions,
-    checked_grid,
     clipped,
     complete_periods,
     crs_is_fit,
@@ -30,6 +29,7 @@ from .stacks import (
     nothing_found,
     unit_factors,
     what_it_is,
+    whole_layout,
 )
 
 _LATITUDES, _LONGITUDES = {"lat", "latitude", "y"}, {"lon", "longitude", "long", "x"}
@@ -50,7 +50,8 @@ def read_netcdf(options: StackOptions, root: Path, log: Findings, bounds: Bounds
     periods = [pd.Timestamp(t) for part in parts for t in part["time"].values]
     every = complete_periods(options, periods, names, log)
     log.stop()
-    layout = _layout(parts[0], options, log, bounds)
+    first = parts[0]
+    layout = clipped(whole_layout(first["lat"].values, first["lon"].values, names[0], log), options, log, bounds)
     lat, lon = cell_centres(layout.grid)
     # Labels go with the moved data, and are those of the first file: float32 files differ in rounding.
     moved = [_cells(part, layout, options).assign_coords(lat=lat, lon=lon) for part in parts]
@@ -81,13 +82,6 @@ def _one_file(root: Path, name: str, date: pd.Timestamp | None, options: StackOp
     return values.assign_coords(time=times).transpose("time", "lat", "lon")
 
 
-def _layout(stored: xr.DataArray, options: StackOptions, log: Findings, bounds: Bounds | None) -> Layout:
-    lat = stored["lat"].values.astype("float64")
-    rows, (columns, lon) = north_first(lat), west_first(stored["lon"].values)
-    grid = checked_grid(lat[rows], lon, options.path, log)
-    return clipped(Layout(grid, rows, columns), options, log, bounds)
-
-
 def _cells(stored: xr.DataArray, layout: Layout, options: StackOptions) -> xr.DataArray:
     """Wanted cells in order, chunked; the country file's own nodata, scale and offset applied."""
     wanted = stored.isel(lat=layout.rows, lon=layout.columns)
@@ -100,7 +94,7 @@ def _cells(stored: xr.DataArray, layout: Layout, options: StackOptions) -> xr.Da
 
 def _open_dataset(path: Path, *, is_zarr: bool) -> xr.Dataset:
     if is_zarr:
-        return xr.open_zarr(path, decode_times=False, chunks=None)
+        return xr.open_zarr(path, decode_times=False, chunks=None, consolidated=False)
     return xr.open_dataset(path, engine="netcdf4", decode_times=False, chunks=None)
 
 

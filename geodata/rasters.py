@@ -17,10 +17,10 @@ import xarray as xr
 
 from .calendar import period_label
 from .geotiff import read_geotiffs
-from .grids import Floats, row_areas
+from .grids import Floats, grid_of, row_areas
 from .netcdf import read_netcdf
 from .schema import Findings, InputError
-from .stacks import Bounds, StackOptions, checked_grid, listed
+from .stacks import Bounds, StackOptions, listed
 
 _SENTINELS = (-999.0, -9999.0, -99999.0, -32768.0, -2147483648.0, 1e20, 9.969209968386869e36)
 _NEGATIVE_MM = -1e-3  # rounding noise of packed rain; anything below is a fault (METHODS 0)
@@ -82,7 +82,7 @@ def check_values(raster: xr.DataArray, options: StackOptions, log: Findings) -> 
         Unreadable pixels, negative rain, undeclared nodata, values out of range and implausible
         annual totals are errors; an image without any value is a warning.
     """
-    area = row_areas(checked_grid(raster["lat"].values, raster["lon"].values, options.path, log))[:, np.newaxis]
+    area = row_areas(grid_of(raster))[:, np.newaxis]
     parts = []
     for block in _blocks(raster):
         try:

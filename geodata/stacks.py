@@ -18,12 +18,21 @@ import pyproj
 from pydantic import Field, model_validator
 
 from .calendar import period_label, period_range, period_start
-from .grids import Floats, Indices, grid_from_centres, is_geographic_wgs84, parse_crs, rows_and_columns
+from .grids import (
+    Floats,
+    Indices,
+    grid_from_centres,
+    is_geographic_wgs84,
+    north_first,
+    parse_crs,
+    rows_and_columns,
+    west_first,
+)
 from .options import SourceOptions, nearest
 from .rain_units import rain_factor
 from .schema import ContractError, Findings, GridSpec
 
-Quantity = Literal["precipitation", "anomaly", "water_occurrence", "temperature", "count", "other"]
+Quantity = Literal["precipitation", "anomaly", "area_share", "water_occurrence", "temperature", "count", "other"]
 Bounds = tuple[float, float, float, float]
 
 _MOST_NAMED = 12  # periods or files named in one finding
@@ -142,7 +151,7 @@ def matching_files(pattern: str, root: Path) -> list[str]:
     if not re.search(r"{\w+}", pattern):
         return [pattern] if (root / pattern).is_file() else []
     fits = _pattern(pattern)
-    found = (p.relative_to(root).as_posix() for p in root.glob(re.sub(r"{\w+}", "*", pattern)) if p.is_file())
+    found = (p.relative_to(root).as_posix() for p in root.glob(re.sub(r"({\w+})+", "*", pattern)) if p.is_file())
     return sorted(name for name in found if fits.fullmatch(name))
 
 
@@ -297,21 +306,23 @@ def _crs_name(crs: pyproj.CRS | None) -> str:
     return f"EPSG:{code} ({crs.name})" if code else str(crs.name)
 
 
-def checked_grid(lat: Floats, lon: Floats, name: str, log: Findings) -> GridSpec:
-    """Grid of cell centres in order; InputError if they are no grid on the Earth."""
-    try:
-        grid = grid_from_centres(lat, lon)
-    except ContractError as error:
-        raise log.fail(file=name, field="grid", found=str(error), expected="evenly spaced cells") from None
-    west, south, east, north = grid.bounds
-    if south < -90 - grid.dy or north > 90 + grid.dy or west < -180 - grid.dx or east > 180 + grid.dx:
+def whole_layout(lat: Floats, lon: Floats, name: str, log: Findings) -> Layout:
+    """Layout of all cells of a file, from its cell centres in any order; InputError if they are no grid
+    on the Earth."""
+    lat, lon = np.asarray(lat, dtype="float64"), np.asarray(lon, dtype="float64")
+    # A grid may reach half a cell past the pole, and longitudes may run to 360.
+    if np.abs(lat).max() > 90.0 or lon.min() < -180.5 or lon.max() > 360.5:
         raise log.fail(
             file=name,
             field="crs",
-            found=f"latitudes {south:g}..{north:g}, longitudes {west:g}..{east:g}",
-            expected="degrees within -90..90 and -180..180: is this a CRS in metres?",
+            found=f"latitudes {lat.min():g}..{lat.max():g}, longitudes {lon.min():g}..{lon.max():g}",
+            expected="degrees: is this a CRS in metres?",
         )
-    return grid
+    rows, (columns, lon) = north_first(lat), west_first(lon)
+    try:
+        return Layout(grid_from_centres(lat[rows], lon), rows, columns)
+    except ContractError as error:
+        raise log.fail(file=name, field="grid", found=str(error), expected="evenly spaced cells") from None
 
 
 def clipped(layout: Layout, options: StackOptions, log: Findings, bounds: Bounds | None) -> Layout:

@@ -185,7 +185,7 @@ def check_page(page: SitePage) -> None:
 
 
 def _status_column(spec: LayerSpec) -> str:
-    return "risk_status" if spec.kind == "level" else f"{spec.column}_status"
+    return "warning_score_status" if spec.kind == "level" else f"{spec.column}_status"
 
 
 def age_at_issue(manifest: Manifest) -> int:
@@ -233,6 +233,11 @@ def _tenths(values: np.ndarray) -> list[int | None]:
 
 def _whole(values: np.ndarray) -> list[int | None]:
     return [None if np.isnan(v) else round(v) for v in values]
+
+
+def _about(values: np.ndarray) -> list[int | None]:
+    """Residents are an estimate: printed to the nearest hundred, the smallest places as they are."""
+    return [None if np.isnan(v) else round(v) if v < 1000 else int(v / 100 + 0.5) * 100 for v in values]
 
 
 def _layer(spec: LayerSpec, page: SitePage) -> dict[str, Any]:
@@ -311,7 +316,7 @@ def _units(page: SitePage) -> dict[str, Any]:
         "households": _whole(_column(scores, "displaced_households")),
         "householdsStatus": _displaced_status(scores),
         "people": _whole(_column(scores, "displaced_people")),
-        "residents": _whole(_column(scores, "residents")),
+        "residents": _about(_column(scores, "residents")),
         "order": table_order(page, page.languages[0]),
     }
 

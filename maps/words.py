@@ -32,7 +32,7 @@ TIERS = ("A", "B", "C", "D", "E")
 HAZARDS = ("drought", "water", "heavy_rain", "salinity", "dust", "river_flood", "heat")
 DIMENSIONS = ("hazard", "exposure", "vulnerability", "lack_of_coping")
 BASES = ("monitoring", "outlook", "forecast")
-TABLE_HEADS = ("name", "parents", "pcode", "level", "class", "range", "tier", "displaced", "reason")
+TABLE_HEADS = ("name", "parents", "pcode", "level", "score", "range", "tier", "displaced", "reason")
 LAYERS = ("risk", "alert", "hazard", "exposure", "vulnerability", "lack_of_coping", "displaced", "reliability")
 
 _LEVELS = tuple(level.name for level in AlertLevel)
@@ -49,10 +49,11 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "do": (*_LEVELS, "first"),
     "basis": BASES,
     "tier": TIERS,
+    "tier_short": TIERS,
     "status": tuple(s.name for s in Status),
     "status_short": tuple(s.name for s in Status),
     "needed": tuple(s.name for s in Status if s not in KEEPS_VALUE and s is not Status.no_skill),
-    "table": ("title", "order", *TABLE_HEADS),
+    "table": ("title", "order", *(h for h in TABLE_HEADS if h != "score")),
     "month": _MONTHS,
     "month_short": _MONTHS,
 }

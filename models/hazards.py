@@ -158,10 +158,23 @@ def scaled_geometric_mean(scores: Sequence[xr.DataArray]) -> xr.DataArray:
     >>> float(scaled_geometric_mean([xr.DataArray(8.0), xr.DataArray(2.0)]).round(3))
     5.787
     """
-    stacked = xr.concat([s.astype(float) for s in scores], dim="part", join="exact")
-    inverted = xr.ufuncs.log((10.0 - stacked) / 10.0 * 9.0 + 1.0)
-    mean = inverted.sum("part", skipna=True) / stacked.count("part").where(stacked.notnull().any("part"))
-    return ((10.0 - xr.ufuncs.exp(mean)) / 9.0 * 10.0).clip(0.0, 10.0)
+    return xr.apply_ufunc(
+        lambda *parts: scaled_mean(np.stack(np.broadcast_arrays(*parts))),
+        *scores,
+        join="exact",
+        dask="parallelized",
+        output_dtypes=[np.float64],
+        keep_attrs=False,
+    )
+
+
+def scaled_mean(parts: np.ndarray) -> np.ndarray:
+    """`scaled_geometric_mean` of an array (part, ...)."""
+    seen = np.isfinite(parts)
+    count = seen.sum(axis=0)
+    logs = np.log(np.where(seen, (10.0 - parts) / 10.0 * 9.0 + 1.0, 1.0))
+    mean = logs.sum(axis=0) / np.where(count > 0, count, np.nan)
+    return np.clip((10.0 - np.exp(mean)) / 9.0 * 10.0, 0.0, 10.0)
 
 
 def combine_hazards(hazards: xr.Dataset, names: Sequence[str]) -> xr.Dataset:

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from geodata.schema import ContractError, Status, more_cautious, status_attrs
-from models.hazards import scaled_geometric_mean
+from models.hazards import scaled_mean
 
 RISK_CLASSES = ("very_low", "low", "medium", "high", "very_high")
 CUTS = (2.0, 4.0, 6.0, 8.0)
@@ -224,8 +224,7 @@ def _risk_of_parts(parts: np.ndarray, n_hazards: int, dimensions: list[str]) -> 
     values = []
     rest = parts[n_hazards:]
     if DIMENSIONS[0] in dimensions:
-        hazard = scaled_geometric_mean([xr.DataArray(p) for p in parts[:n_hazards]]).to_numpy()
-        values.append(np.sqrt(hazard * rest[0]))
+        values.append(np.sqrt(scaled_mean(parts[:n_hazards]) * rest[0]))
         rest = rest[1:]
     values.extend(rest)
     return np.prod(values, axis=0) ** (1.0 / len(values))

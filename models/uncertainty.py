@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from geodata.schema import ContractError
-from models.hazards import SPI_BREAKPOINTS
+from models.hazards import SPI_BREAKPOINTS, scaled_mean
 from models.risk import DIMENSIONS
 
 TIERS = ("E", "D", "C", "B", "A")
@@ -133,12 +133,7 @@ def _dimension_values(
         if dimension != DIMENSIONS[0]:
             values.append(moved[dimension])
             continue
-        inverted = np.log((10.0 - np.stack(hazards)) / 10.0 * 9.0 + 1.0)
-        seen = np.isfinite(inverted)
-        count = seen.sum(axis=0)
-        mean = np.where(seen, inverted, 0.0).sum(axis=0) / np.where(count > 0, count, np.nan)
-        hazard = (10.0 - np.exp(mean)) / 9.0 * 10.0
-        values.append(np.sqrt(np.clip(hazard, 0.0, 10.0) * moved["exposure"]))
+        values.append(np.sqrt(scaled_mean(np.stack(hazards)) * moved["exposure"]))
     return values
 
 

@@ -27,6 +27,13 @@ function wadi(map, places) {
     return fill(forms[form], {n: count});
   }
 
+  // A sentence with one foreign piece in it: the piece keeps its own direction.
+  function around(key, name, piece, values) {
+    const [before, after] = t(key, Object.assign({[name]: '\u0000'}, values)).split('\u0000');
+    return [before, own(piece), after];
+  }
+  const own = (text) => el('bdi', {}, [document.createTextNode(text)]);
+
   const here = (texts) => texts[state.lang.code];
   const month = (when, short) => {
     const [year, m] = when.split('-');
@@ -57,7 +64,7 @@ function wadi(map, places) {
 
   // Numbers keep their own direction inside Arabic and Kurdish.
   function prose(parent, text) {
-    for (const bit of text.split(/((?:[A-Za-z]+-)?[−+-]?\d(?:[\d.,–-]*\d)?)/)) {
+    for (const bit of text.split(/([−+-]?[A-Za-z0-9]+(?:[.,:–-][A-Za-z0-9]+)*)/)) {
       if (!bit) continue;
       if (/\d/.test(bit)) {
         const bdi = document.createElement('bdi');
@@ -189,15 +196,18 @@ function wadi(map, places) {
   const marks = L.DomUtil.create('div', 'marks', map.getPane('marks'));
   const quiet = (pane, options) => Object.assign({pane, interactive: false}, options);
 
-  const rings = L.layerGroup();
+  const rings = L.layerGroup(), districts = L.layerGroup();
   const circles = data.layers.find((l) => l.kind === 'circles');
-  const radius = (households) => Math.max(2, 0.28 * Math.sqrt(households));
+  // Area goes with households; on a small map all circles shrink alike, and the legend with them.
+  const ringScale = () => Math.max(0.45, Math.min(1, Math.min(map.getSize().x, map.getSize().y) / 640));
+  const radius = (households) => Math.max(2, 0.28 * ringScale() * Math.sqrt(households));
   if (circles) {
     const counted = units.pcode.map((_, i) => i).filter((i) => circles.value[i] || status(circles.status[i]) === 'suppressed');
     counted.sort((a, b) => (circles.value[b] || 0) - (circles.value[a] || 0));
     for (const i of counted) {
       const hidden = !circles.value[i];
       rings.addLayer(L.circleMarker(units.at[i], quiet('rings', {
+        households: circles.value[i],
         radius: hidden ? 4 : radius(circles.value[i]), color: '#0B3C5D', weight: 1.4,
         dashArray: hidden ? '2 1.6' : null, fillColor: hidden ? '#FFFFFF' : '#0B3C5D', fillOpacity: hidden ? 1 : 0.3,
       })));
@@ -231,7 +241,13 @@ function wadi(map, places) {
     const taken = [];
     const tall = map.getSize().y >= 240;
     const candidates = [];
-    if (state.place >= 0) candidates.push({found: name(state.place), at: units.at[state.place], lift: 16});
+    if (state.place >= 0) {
+      const bounds = shapes[state.place].getBounds();
+      const a = map.latLngToLayerPoint(bounds.getNorthWest()), b = map.latLngToLayerPoint(bounds.getSouthEast());
+      // A small chosen shape is not written over.
+      if (b.x - a.x < 140) taken.push([a.x, a.y, b.x, b.y]);
+      candidates.push({found: name(state.place), at: [bounds.getNorth(), bounds.getCenter().lng], lift: 11});
+    }
     const adm1 = data.parents.adm1;
     const order = adm1.size.map((_, i) => i).sort((a, b) => adm1.size[b] - adm1.size[a]);
     if (tall) for (const i of order) candidates.push({found: named(adm1, i), at: adm1.at[i], lift: 0});
@@ -309,8 +325,10 @@ function wadi(map, places) {
     const node = el('li', {tabindex: sort ? 0 : null}, [swatch, said, span ? el('span', {class: 'span'}, [span]) : null]);
     if (sort) {
       const on = () => fade(sort), off = () => fade(null);
-      node.addEventListener('mouseenter', on);
-      node.addEventListener('mouseleave', off);
+      if (window.matchMedia('(hover:hover)').matches) {
+        node.addEventListener('mouseenter', () => narrow.matches || on());
+        node.addEventListener('mouseleave', off);
+      }
       node.addEventListener('focus', on);
       node.addEventListener('blur', off);
     }
@@ -318,7 +336,7 @@ function wadi(map, places) {
   }
 
   function fade(sort) {
-    byId('bar').ownerDocument.body.classList.toggle('faded', sort !== null);
+    document.body.classList.toggle('faded', sort !== null);
     for (const shape of shapes) shape.getElement().classList.toggle('away', sort !== null && shape.sort !== sort);
   }
 
@@ -337,6 +355,7 @@ function wadi(map, places) {
 
   function missingReasons(layer) {
     const seen = new Set();
+    if (layer.kind === 'level') return t('legend.not_assessed_why');
     layer.status.forEach((code, i) => paint(layer, i).sort === 'na' && status(code) !== 'ok' && seen.add(status(code)));
     const words = Array.from(seen).sort().map((s) => t('status_short.' + s));
     return words.length && words.length <= 2 ? list(words) : t('legend.not_assessed_why');
@@ -355,11 +374,11 @@ function wadi(map, places) {
 
   function circleRows(layer) {
     const nest = svg('svg', {width: 116, height: 46, 'aria-hidden': 'true', direction: 'ltr'});
-    for (const [households, y] of [[5000, 8], [1000, 25], [100, 39]]) {
+    for (const [households, y] of [[5000, 12], [1000, 27], [100, 42]]) {
       const r = radius(households);
       nest.appendChild(svg('circle', {cx: 22, cy: 44 - r, r, fill: '#0B3C5D', 'fill-opacity': 0.3, stroke: '#0B3C5D', 'stroke-width': 1.4}));
-      nest.appendChild(svg('path', {d: 'M22 ' + (44 - 2 * r) + 'H62', stroke: '#4A5663', 'stroke-width': 0.8}));
-      nest.appendChild(svg('text', {x: 66, y: 44 - 2 * r + (households === 100 ? 6 : 4), 'font-size': 11.5, fill: '#1B2530'}, [thousands(households)]));
+      nest.appendChild(svg('path', {d: 'M22 ' + (44 - 2 * r) + 'H46L58 ' + (y - 4) + 'h5', fill: 'none', stroke: '#4A5663', 'stroke-width': 0.8}));
+      nest.appendChild(svg('text', {x: 66, y, 'font-size': 11.5, fill: '#1B2530'}, [thousands(households)]));
     }
     const dashed = svg('circle', {cx: 16, cy: 9, r: 4, fill: '#fff', stroke: '#0B3C5D', 'stroke-width': 1.4, 'stroke-dasharray': '2 1.6'});
     const bare = el('span', {class: 'key bare'}, [svg('svg', {width: 32, height: 18, 'aria-hidden': 'true'}, [dashed])]);
@@ -382,9 +401,8 @@ function wadi(map, places) {
     refill(box.querySelector('h2'), title);
     refill(box.querySelector('.classes'), rows.classes);
     refill(box.querySelector('.patterns'), rows.patterns);
-    const flex = layer.kind === 'circles' ? '3 1 0' : rows.patterns.length + ' 1 0';
-    box.querySelector('.patterns').style.flex = narrow.matches ? flex : '';
-    box.querySelector('.classes').style.flex = narrow.matches ? (layer.kind === 'circles' ? '0 0 116px' : layer.colours.length + ' 1 0') : '';
+    box.classList.toggle('many', rows.patterns.length > 1);
+    box.classList.toggle('circles', layer.kind === 'circles');
     const round = layer.kind === 'circles' && data.sources.find((s) => s.round && s.last);
     refill(box.querySelector('.foot'), round ? t('legend.counted', {month: monthText(round.last)}) : '');
   }
@@ -423,7 +441,7 @@ function wadi(map, places) {
     if (!data.absent.length) return;
     absent.appendChild(el('h3', {}, [t('rail.absent')]));
     absent.appendChild(el('ul', {style: {listStyle: 'none'}}, data.absent.map((a) =>
-      el('li', {'data-hazard': a.key}, [hazardName(a), el('small', {}, [a.why && here(a.why) ? here(a.why) : t('status.input_missing')])]))));
+      el('li', {'data-hazard': a.key}, [hazardName(a) + ' ', el('small', {}, [a.why && here(a.why) ? here(a.why) : t('status.input_missing')])]))));
   }
 
   const hazardName = (a) => (a.label ? here(a.label) : state.lang.words['hazard.' + a.key] || a.key);
@@ -447,7 +465,8 @@ function wadi(map, places) {
   function drawBar() {
     refill(byId('purpose'), t('purpose', {country: here(data.country)}));
     refill(byId('dates'), dateNodes());
-    refill(byId('layer-now').querySelector('b'), fullName(state.layer));
+    refill(byId('layer-now').querySelector('b'), layerName(state.layer));
+    refill(byId('layer-now').querySelector('small'), state.layer.key === 'risk' ? without() : '');
     refill(byId('layer-now').querySelector('.dates'), dateNodes());
     refill(byId('lang-open'), {en: 'ع/ک', ar: 'EN', ckb: 'EN'}[state.lang.code] || state.lang.name);
     refill(byId('langs'), data.langs.map((l) => {
@@ -525,10 +544,9 @@ function wadi(map, places) {
     const chip = el('span', {class: 'class', style: {background: p.colour, color: risk.inks[p.k] === 'w' ? '#FFFFFF' : '#1B2530'}}, [classWord(risk, p.k)]);
     const group = units.tier[i] ? el('small', {}, [t('tier.' + units.tier[i], {country: here(data.country)})]) : null;
     const old = p.overlay === 'old' ? el('span', {class: 'chip'}, [t('panel.old_data')]) : null;
-    return [
-      el('h3', {class: 'what'}, [fullName(risk)]),
-      el('div', {class: 'score'}, [el('span', {class: 'big'}, [tenths(risk.value[i])]), el('span', {class: 'of'}, [t('panel.of_ten')]), el('span', {}, [chip, ' ', old, group])]),
-    ].concat(rangeNodes(i, risk));
+    const words = el('div', {}, [el('b', {class: 'what'}, [fullName(risk)]), chip, ' ', old, group]);
+    const big = [el('span', {class: 'big'}, [tenths(risk.value[i])]), el('span', {class: 'of'}, [t('panel.of_ten')])];
+    return [el('div', {class: 'score'}, big.concat([words]))].concat(rangeNodes(i, risk));
   }
 
   function noScore(layer, i) {
@@ -585,7 +603,7 @@ function wadi(map, places) {
   function chartNodes(i, width) {
     const h = data.history, row = h.rows[i], months = h.months.length;
     const scale = h.scale ? h.scale[i] : null;
-    const threshold = tenths(h.threshold);
+    const threshold = tenths(h.threshold).replace(/\.0$/, '');
     const title = scale ? t('chart.title', {months: n('months', scale)}) : t('chart.title_plain');
     const help = scale ? t('chart.help', {n: scale, threshold}) : t('chart.help_plain', {threshold});
     const head = [el('h3', {}, [title])];
@@ -608,7 +626,7 @@ function wadi(map, places) {
 
   function chart(i, width, row, h) {
     const low = Math.min(-20, ...row), high = Math.max(10, ...row);
-    const left = 24, right = width - textWidth(t('chart.threshold')) - 8, top = 3, bottom = 62;
+    const left = 24, right = width - textWidth(t('chart.threshold')) - 8, top = 3, bottom = 56;
     const y = (v) => top + ((high - v) / (high - low)) * (bottom - top);
     const step = (right - left) / h.months.length, zero = y(0), edgeY = y(h.threshold);
     const drawn = [svg('rect', {x: left, y: edgeY, width: right - left, height: Math.max(0, bottom - edgeY), fill: '#F8F3E7'})];
@@ -623,33 +641,35 @@ function wadi(map, places) {
     });
     drawn.push(svg('path', {d: 'M' + left + ' ' + zero + 'H' + right, stroke: '#1B2530', 'stroke-width': 1}));
     drawn.push(svg('path', {d: 'M' + left + ' ' + edgeY + 'H' + (right + 3), stroke: '#462A07', 'stroke-width': 1.5, 'stroke-dasharray': '5 3'}));
-    drawn.push(label(left - 4, zero + 4, '0', 'end'), label(left - 4, edgeY + 4, tenths(h.threshold).replace('.0', ''), 'end'));
+    drawn.push(label(left - 4, zero + 4, '0', 'end'), label(left - 4, edgeY + 4, tenths(h.threshold).replace(/\.0$/, ''), 'end'));
     drawn.push(label(right + 6, edgeY + 4, t('chart.threshold'), 'start', {style: 'fill:#462A07'}));
     drawn.push.apply(drawn, axis(left, right, width, dry.size > 0));
     const first = monthText(h.months[0]), last = monthText(h.months[h.months.length - 1]);
     const latest = row[row.length - 1];
     const value = latest === null ? t('status_short.' + (dry.has(row.length - 1) ? 'masked_dry_season' : 'insufficient_data')) : tenths(latest);
-    return svg('svg', {class: 'chart', direction: 'ltr', width, height: 80, viewBox: '0 0 ' + width + ' 80', role: 'img', 'aria-label': t('chart.label', {first, last, value})}, drawn);
+    return svg('svg', {class: 'chart', direction: 'ltr', width, height: 74, viewBox: '0 0 ' + width + ' 74', role: 'img', 'aria-label': t('chart.label', {first, last, value})}, drawn);
   }
 
   function axis(left, right, width, dry) {
     const months = data.history.months, first = month(months[0], true), last = month(months[months.length - 1], true);
-    const drawn = [label(left, 76, first, 'start')];
+    const drawn = [label(left, 70, first, 'start')];
     const wLast = textWidth(last, true), wFirst = textWidth(first);
-    drawn.push(label(Math.max(right, left + wFirst + wLast + 8), 76, last, 'end', {style: 'fill:#1B2530;font-weight:700'}));
-    const words = t('chart.dry'), w = textWidth(words) + 22;
-    const from = left + wFirst + 8, to = right - wLast - 8;
-    // The key sits between the dates where it fits, else after them.
-    const x = to - from >= w ? from + (to - from - w) / 2 : width - right + 0 >= w ? right + 8 : null;
-    if (dry && x !== null) {
-      drawn.push(svg('rect', {x, y: 67, width: 16, height: 10, fill: 'url(#dry)', stroke: '#8A949E', 'stroke-width': 0.8}));
-      drawn.push(label(x + 21, 76, words, 'start'));
+    const words = t('chart.dry'), w = dry ? textWidth(words) + 20 : 0;
+    // The key stands between the dates; where it is long the last date gives way into the gutter.
+    const end = Math.min(width, Math.max(right, left + wFirst + w + wLast + 14));
+    drawn.push(label(end, 70, last, 'end', {style: 'fill:#1B2530;font-weight:700'}));
+    const from = left + wFirst + 7, to = end - wLast - 7;
+    const x = from + (to - from - w) / 2;
+    if (dry && to - from >= w) {
+      drawn.push(svg('rect', {x, y: 61, width: 16, height: 10, fill: 'url(#dry)', stroke: '#8A949E', 'stroke-width': 0.8}));
+      drawn.push(label(x + 20, 70, words, 'start'));
     }
     return drawn;
   }
 
   function unknownNodes(i) {
-    const said = [];
+    const said = [], sure = data.layers.find((l) => l.kind === 'sureness');
+    if (sure && sure.class[i] !== null) said.push(t('panel.sure', {words: classWord(sure, sure.class[i])}) + '.');
     for (const layer of data.layers) {
       const why = status(layer.status[i]);
       if (layer.kind === 'level' || layer.key === 'risk' || why === 'ok') continue;
@@ -676,25 +696,32 @@ function wadi(map, places) {
   function creditNodes() {
     const credits = data.sources.map((s) => s.attribution + ' (' + s.licence + ')');
     return el('div', {class: 'small'}, [
-      el('p', {}, credits.map((c) => el('bdi', {}, [document.createTextNode(c + '. ')]))),
+      el('p', {}, credits.map((c) => el('span', {}, [own(c), '. ']))),
       el('p', {}, [t('dates.factor', {n: data.factor}) + ' ' + t('sources.boundaries')]),
     ]);
   }
 
+  // All that the lowest stop of the sheet has room for.
+  function peekLine(i, risk) {
+    const level = units.level[i], p = paint(risk, i);
+    const mark = level < 0 ? question(20) : badge(level, 20, levelColours()[level]);
+    const score = p.k === undefined ? t('panel.not_assessed') : tenths(risk.value[i]) + ' ' + classWord(risk, p.k);
+    return el('p', {class: 'peek'}, [mark, el('span', {}, [t('alert_short.' + levelName(i)) + ' · ' + layerName(risk) + ': ' + score])]);
+  }
+
   function panelNodes(i) {
-    const risk = layerOf('risk'), sure = data.layers.find((l) => l.kind === 'sureness');
+    const risk = layerOf('risk');
     const found = name(i), width = Math.max(260, byId('panel-body').clientWidth);
     const marker = found.from ? el('span', {class: 'chip'}, [t('panel.name_fallback', {language: data.langs.find((l) => l.code === found.from).name})]) : null;
     const residents = units.residents[i] === null ? t('panel.unknown') : t('panel.residents', {n: thousands(units.residents[i])});
     const parents = t('panel.district', {district: parent('adm2', i).text, governorate: parent('adm1', i).text});
-    const sureWords = sure && sure.class[i] !== null ? t('panel.sure', {words: classWord(sure, sure.class[i])}) : null;
     return [
       el('h2', {id: 'panel-name', tabindex: -1}, [nameNode(found), ' ', marker]),
       el('p', {class: 'parents'}, [document.createTextNode(parents), ' · ', ltr(units.pcode[i])]),
+      peekLine(i, risk),
       levelBox(i),
     ].concat(scoreNodes(i, risk), [
       el('p', {class: 'people'}, [t('panel.people', {idp: householdsText(i), residents})]),
-      sureWords ? el('p', {class: 'people'}, [sureWords]) : null,
     ], whyNodes(i, risk), chartNodes(i, width), [
       el('div', {class: 'two'}, [unknownNodes(i), el('div', {}, [el('h3', {}, [t('dates.title')])].concat(data.sources.map(sourceLine)))]),
       creditNodes(),
@@ -759,8 +786,8 @@ function wadi(map, places) {
   };
   function setSheet(stop) {
     state.stop = stop;
-    byId('panel').dataset.stop = stop;
-    byId('panel').style.setProperty('--sheet', sheetHeight(stop) + 'px');
+    document.body.dataset.stop = stop;
+    document.body.style.setProperty('--sheet', sheetHeight(stop) + 'px');
   }
   let drag = null;
   const handle = byId('handle');
@@ -772,7 +799,7 @@ function wadi(map, places) {
     if (!drag) return;
     const height = drag.height + drag.y - e.clientY;
     drag.far = drag.far || Math.abs(e.clientY - drag.y) > 6;
-    byId('panel').style.setProperty('--sheet', Math.max(90, Math.min(sheetHeight('full'), height)) + 'px');
+    document.body.style.setProperty('--sheet', Math.max(90, Math.min(sheetHeight('full'), height)) + 'px');
   });
   handle.addEventListener('pointerup', () => {
     const far = drag && drag.far, height = byId('panel').offsetHeight;
@@ -790,8 +817,8 @@ function wadi(map, places) {
   /* ---------------------------------------------------------------- table and sources */
 
   function drawTable() {
-    for (const th of byId('table').querySelectorAll('thead th')) refill(th, t('table.' + th.dataset.head));
     const risk = layerOf('risk');
+    for (const th of byId('table').querySelectorAll('thead th')) refill(th, th.dataset.head === 'score' ? fullName(risk) : t('table.' + th.dataset.head));
     for (const tr of byId('table').querySelectorAll('tbody tr')) {
       if (tr.className === 'level') {
         refill(tr.cells[0], t('alert.' + tr.dataset.level));
@@ -807,7 +834,7 @@ function wadi(map, places) {
       nameNode(name(i)), list([parent('adm2', i).text, parent('adm1', i).text]), ltr(units.pcode[i]), t('alert_short.' + levelName(i)),
       p.k === undefined ? t('status_short.' + status(risk.status[i])) : tenths(risk.value[i]) + ' ' + classWord(risk, p.k),
       units.low[i] === null ? '' : tenths(units.low[i]) + '–' + tenths(units.high[i]),
-      units.tier[i] ? t('tier.' + units.tier[i], {country: here(data.country)}) : '',
+      units.tier[i] ? t('tier_short.' + units.tier[i]) : '',
       householdsText(i), here(data.reasons.text)[data.reasons.of[i]],
     ];
     cells.forEach((c, k) => refill(tr.cells[k], [c]));
@@ -816,15 +843,15 @@ function wadi(map, places) {
   function drawSources() {
     const items = data.sources.map((s) => {
       const node = el('li', {}, [sourceLine(s)]);
-      put(node, [el('p', {class: 'help'}, [el('bdi', {}, [document.createTextNode(s.attribution + '. ')]), t('sources.licence', {licence: s.licence})])]);
-      if (here(s.note)) put(node, [el('p', {class: 'help'}, [here(s.note)])]);
+      put(node, [el('p', {class: 'help'}, [own(s.attribution), '. '].concat(around('sources.licence', 'licence', s.licence)))]);
+      if (here(s.note)) put(node, [el('p', {class: 'help', dir: 'auto'}, [here(s.note)])]);
       return node;
     });
     const cuts = data.layers.filter((l) => l.cuts.length).map((l) =>
-      el('p', {}, [t('sources.cuts', {layer: layerName(l), cuts: list(l.cuts.map(limit)), origin: here(l.origin) || ''})]));
+      el('p', {}, around('sources.cuts', 'origin', here(l.origin), {layer: layerName(l), cuts: list(l.cuts.map(limit))})));
     refill(byId('sources').querySelector('.body'), [el('ul', {style: {listStyle: 'none'}}, items)].concat(cuts, [
       el('p', {}, [t('dates.factor', {n: data.factor}) + ' ' + t('bar.age_help')]), el('p', {}, [t('sources.boundaries')]),
-      el('p', {class: 'help'}, [t('sources.made', {version: data.version, run: data.run})]),
+      el('p', {class: 'help'}, around('sources.made', 'run', data.run, {version: data.version})),
     ]));
   }
 
@@ -1005,7 +1032,10 @@ function wadi(map, places) {
 
   function frame() {
     state.busy = true;
-    map.fitBounds(places.getBounds(), {padding: [10, 10], animate: false});
+    // Between phone and desktop the panel lies over the map: the country is fitted beside it.
+    const over = narrow.matches && !phone.matches && state.place >= 0 ? byId('panel').offsetWidth : 0;
+    const start = state.lang.dir === 'rtl' ? over : 0;
+    map.fitBounds(places.getBounds(), {paddingTopLeft: [start + 8, 8], paddingBottomRight: [over - start + 8, 8], animate: false});
     state.fit = map.getZoom();
     map.setMinZoom(Math.max(1, state.fit - 1));
     state.busy = false;
@@ -1019,15 +1049,20 @@ function wadi(map, places) {
   map.setMinZoom(1);
   frame();
   shapes.forEach(listen);
-  for (const line of data.lines.adm2) L.polyline(line, quiet('lines', {color: '#5F5648', weight: 0.9, opacity: 0.75})).addTo(map);
+  for (const line of data.lines.adm2) districts.addLayer(L.polyline(line, quiet('lines', {color: '#2B3641', weight: 0.9, opacity: 0.6})));
   for (const line of data.lines.adm1) L.polyline(line, quiet('lines', {color: '#2B3641', weight: 1.3})).addTo(map);
-  map.on('zoomend viewreset', drawMarks);
+  map.on('zoomend viewreset', () => {
+    if (map.getZoom() >= 8) districts.addTo(map);
+    else districts.remove();
+    drawMarks();
+  });
   map.on('moveend', () => map.getZoom() >= 9 && drawMarks());
   map.on('movestart', () => (state.moved = state.moved || !state.busy));
   const settle = () => {
     map.invalidateSize({pan: false});
     if (!state.moved && !(phone.matches && state.place >= 0)) frame();
     if (state.place >= 0) setSheet(state.stop || 'half');
+    rings.eachLayer((r) => r.options.households && r.setRadius(radius(r.options.households)));
     drawLegend();
     drawMarks();
   };
