@@ -357,7 +357,9 @@ def test_a_missing_month_silences_every_window_that_holds_it():
     assert lost.tolist() == [400, 401, 402]
 
 
-@pytest.mark.parametrize("times", [["1981-01-01", "1981-01-01"], ["1981-01-01", "1981-03-01"], ["1981-02-01", "1981-01-01"]])
+@pytest.mark.parametrize(
+    "times", [["1981-01-01", "1981-01-01"], ["1981-01-01", "1981-03-01"], ["1981-02-01", "1981-01-01"]]
+)
 def test_months_twice_missing_or_out_of_order_are_refused(times):
     rain = xr.DataArray([1.0, 2.0], dims="time", coords={"time": pd.DatetimeIndex(times)}, attrs={"units": "mm/month"})
     with pytest.raises(ContractError, match="consecutive months"):
