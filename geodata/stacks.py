@@ -337,6 +337,7 @@ def clipped(layout: Layout, options: StackOptions, log: Findings, bounds: Bounds
             found=_extent(layout.grid.bounds),
             expected=f"an overlap with the country, {_extent(bounds)}",
         )
+    rows, columns = _two_at_least(rows, layout.grid.height), _two_at_least(columns, layout.grid.width)
     own = layout.grid.bounds
     if bounds[0] < own[0] or bounds[1] < own[1] or bounds[2] > own[2] or bounds[3] > own[3]:
         log.warning(
@@ -353,6 +354,13 @@ def clipped(layout: Layout, options: StackOptions, log: Findings, bounds: Bounds
         height=rows.stop - rows.start,
     )
     return Layout(clipped, layout.rows[rows], layout.columns[columns])
+
+
+def _two_at_least(cells: slice, size: int) -> slice:
+    """Cells wanted, and one beside a lone one: the cell size is read from two."""
+    if cells.stop - cells.start > 1 or size < 2:
+        return cells
+    return slice(cells.start, cells.stop + 1) if cells.stop < size else slice(cells.start - 1, cells.stop)
 
 
 def _extent(bounds: Bounds) -> str:
