@@ -10,7 +10,7 @@ from scipy.special import ndtri
 from scipy.stats import gamma, kstest, norm
 
 from geodata.schema import ContractError, Status
-from models.spi import SpiParameters, accumulate, apply_spi, drought_class, driest_possible, fit_spi, spi
+from models.spi import SpiParameters, accumulate, apply_spi, driest_possible, drought_class, fit_spi, spi
 
 CALIBRATION = (1981, 2010)
 

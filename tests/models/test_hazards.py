@@ -1,0 +1,302 @@
+"""Hazard scores: breakpoints, fall-through of scales, carrying forward, combining, and each method."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from geodata.schema import ContractError, Status, check_cube, status_like
+from models.hazards import (
+    HAZARDS,
+    RAIN_BREAKPOINTS,
+    SPI_BREAKPOINTS,
+    WATER_BREAKPOINTS,
+    AnomalyOptions,
+    DroughtOptions,
+    HeavyRainOptions,
+    WaterOptions,
+    assess_hazard,
+    carry_forward,
+    combine_hazards,
+    headline_spi,
+    score_by_breakpoints,
+)
+
+laws = settings(max_examples=40, deadline=None)
+NAN = np.nan
+CALIBRATION = (1981, 2010)
+
+
+def series(values, start="2001-01", **attrs):
+    """One unit's months."""
+    times = pd.date_range(start, periods=len(values), freq="MS")
+    return xr.DataArray(
+        np.asarray(values, dtype=float)[:, None],
+        dims=("time", "pcode"),
+        coords={"time": times, "pcode": ["U0"]},
+        attrs=attrs,
+    )
+
+
+def flags(*words):
+    return xr.DataArray(
+        np.array([[Status[w]] for w in words], dtype="int8"),
+        dims=("time", "pcode"),
+        coords={"time": pd.date_range("2001-01", periods=len(words), freq="MS"), "pcode": ["U0"]},
+    )
+
+
+def words(status):
+    return [Status(int(s)).name for s in status.values.ravel()]
+
+
+def score(index, breakpoints=SPI_BREAKPOINTS):
+    return score_by_breakpoints(xr.DataArray(float(index)), breakpoints).item()
+
+
+# ------------------------------------------------------------------ breakpoints
+
+
+@pytest.mark.parametrize(
+    ("spi", "expected"),
+    [(3, 0), (1, 0), (0.5, 1), (0, 2), (-0.5, 3), (-1, 4), (-1.25, 5), (-1.5, 6), (-2, 8), (-2.5, 9), (-3, 10)],
+)
+def test_drought_scores_sit_on_the_class_edges_of_wmo_1090(spi, expected):
+    assert score(spi) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("percentile", "expected"), [(1, 0), (0.8, 0), (0.5, 2), (0.2, 4), (0.1, 6), (0.05, 8), (0.02, 10), (0, 10)]
+)
+def test_little_water_scores_high(percentile, expected):
+    assert score(percentile, WATER_BREAKPOINTS) == pytest.approx(expected, abs=1e-12)
+
+
+@laws
+@given(st.floats(-4, 4), st.floats(0, 4))
+def test_a_drier_index_never_scores_less(index, drier):
+    assert score(index - drier) >= score(index)
+
+
+@laws
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_heavier_rain_never_scores_less(a, b):
+    assert score(max(a, b), RAIN_BREAKPOINTS) >= score(min(a, b), RAIN_BREAKPOINTS)
+
+
+@laws
+@given(st.lists(st.one_of(st.floats(-4, 4), st.just(NAN)), min_size=1, max_size=20))
+def test_unknown_never_becomes_a_score(index):
+    found = score_by_breakpoints(xr.DataArray(index, dims="time"), SPI_BREAKPOINTS)
+    assert (found.isnull().values == np.isnan(index)).all()
+    assert found.fillna(0).values.min() >= 0
+    assert found.fillna(0).values.max() <= 10
+
+
+@pytest.mark.parametrize(
+    "breakpoints",
+    [[(0, 2)], [(0, 2), (0, 4)], [(0, 2), (-1, 1), (-2, 4)], [(0, -1), (-1, 4)], [(0, 2), (-1, 11)]],
+)
+def test_breakpoints_that_are_no_ladder_are_refused(breakpoints):
+    with pytest.raises(ValidationError, match="breakpoints"):
+        DroughtOptions(breakpoints=breakpoints)
+
+
+def test_an_unknown_option_is_refused():
+    with pytest.raises(ValidationError, match="scale_months"):
+        DroughtOptions.model_validate({"scale_months": [6]})
+
+
+# ------------------------------------------------------------------ the scale that speaks
+
+
+def test_a_dry_season_falls_through_to_the_next_longer_scale():
+    """Months: SPI-6 speaks; SPI-6 masked, SPI-12 speaks; both masked; too short a record."""
+    indices = xr.Dataset(
+        {
+            "spi_6": series([-1.2, NAN, NAN, NAN]),
+            "spi_6_status": flags("ok", "masked_dry_season", "masked_dry_season", "insufficient_data"),
+            "spi_12": series([0.3, -0.7, NAN, NAN]),
+            "spi_12_status": flags("ok", "resolution_limited", "masked_dry_season", "insufficient_data"),
+        }
+    )
+    out = headline_spi(indices, (6, 12))
+    assert np.array_equal(out["index"].values.ravel(), [-1.2, -0.7, NAN, NAN], equal_nan=True)
+    assert np.array_equal(out.scale_months.values.ravel(), [6, 12, NAN, NAN], equal_nan=True)
+    assert words(out.status) == ["ok", "resolution_limited", "masked_dry_season", "insufficient_data"]
+
+
+# ------------------------------------------------------------------ carrying forward
+
+
+def test_the_latest_value_is_carried_until_it_is_stale():
+    """Rain ends in February: March and April carry it (31 and 61 days), May (92 days) is stale."""
+    values = series([1.0, 2.0, NAN, NAN, NAN])
+    out = carry_forward(values, flags("ok", "ok", *["input_missing"] * 3), max_age_days=61)
+    assert out.value.values.ravel().tolist() == [1, 2, 2, 2, 2]
+    assert words(out.status) == ["ok", "ok", "ok", "ok", "stale"]
+    assert out.age_months.values.ravel().tolist() == [0, 0, 1, 2, 3]
+
+
+def test_a_masked_month_stays_masked_and_nothing_is_invented_before_the_first_value():
+    values = series([NAN, 3.0, NAN, NAN])
+    out = carry_forward(values, flags("insufficient_data", "ok", "masked_dry_season", "input_missing"))
+    assert np.array_equal(out.value.values.ravel(), [NAN, 3, NAN, 3], equal_nan=True)
+    assert words(out.status) == ["insufficient_data", "ok", "masked_dry_season", "ok"]
+
+
+def test_a_carried_value_keeps_the_caution_it_had():
+    out = carry_forward(series([3.0, NAN]), flags("resolution_limited", "input_missing"))
+    assert words(out.status) == ["resolution_limited", "resolution_limited"]
+
+
+@laws
+@given(st.lists(st.sampled_from(["ok", "stale", "masked_dry_season", "input_missing"]), min_size=1, max_size=24))
+def test_after_carrying_value_and_status_still_agree(history):
+    kept = {"ok", "stale"}
+    values = series([float(i) if w in kept else NAN for i, w in enumerate(history)])
+    out = carry_forward(values, flags(*history), max_age_days=90)
+    assert (out.value.notnull().values.ravel() == [w in kept for w in words(out.status)]).all()
+
+
+# ------------------------------------------------------------------ combining
+
+
+def hazards(**scores):
+    data = {}
+    for name, values in scores.items():
+        array = series(values)
+        data |= {f"hazard_{name}": array, f"hazard_{name}_status": status_like(array)}
+    return xr.Dataset(data)
+
+
+def test_hazards_combine_over_those_assessed():
+    """(8, 2) -> 5.787; (8, unknown) -> 8; neither -> insufficient_data."""
+    out = combine_hazards(hazards(drought=[8, 8, NAN], water=[2, NAN, NAN]), ["drought", "water", "salinity"])
+    assert out.hazard.values.ravel()[:2] == pytest.approx([5.787, 8.0], abs=1e-3)
+    assert words(out.hazard_status) == ["ok", "ok", "insufficient_data"]
+
+
+def test_the_most_cautious_of_the_hazards_assessed_stands():
+    """A masked hazard says nothing about the other one's status."""
+    ds = hazards(drought=[8, NAN, 8], water=[2, 2, 2])
+    ds["hazard_drought_status"] = flags("stale", "masked_dry_season", "out_of_support")
+    ds["hazard_water_status"] = flags("resolution_limited", "ok", "resolution_limited")
+    assert words(combine_hazards(ds, ["drought", "water"]).hazard_status) == ["stale", "ok", "out_of_support"]
+
+
+def test_no_hazard_at_all_is_a_fault():
+    with pytest.raises(ContractError, match="none of"):
+        combine_hazards(xr.Dataset(), ["salinity"])
+
+
+# ------------------------------------------------------------------ methods
+
+
+def rain(years=35, seed=4):
+    """Three units; the middle one has no rain from June to September, the last one none at all after 2014."""
+    rng = np.random.default_rng(seed)
+    values = rng.gamma(1.5, 20, (years * 12, 3)) + 1.5
+    month = np.arange(years * 12) % 12
+    values[(month >= 5) & (month <= 8), 1] = 0.0
+    values[-12:, 2] = NAN
+    array = xr.DataArray(
+        values,
+        dims=("time", "pcode"),
+        coords={"time": pd.date_range("1981-01", periods=years * 12, freq="MS"), "pcode": ["A", "B", "C"]},
+        attrs={"units": "mm/month", "long_name": "rain"},
+        name="rain",
+    )
+    return xr.Dataset({"rain": array, "rain_status": status_like(array, Status.input_missing)})
+
+
+def test_drought_speaks_by_the_first_informative_scale_and_is_carried():
+    """Scales 3, then 12: B in August is masked at 3 months and speaks by 12; C is carried, then stale."""
+    out = assess_hazard("drought", rain(), DroughtOptions(scales_months=(3, 12), max_age_days=62), CALIBRATION)
+    check_cube(out)
+    august = out.sel(time="2015-08-01")
+    assert august.drought_scale_months.sel(pcode=["A", "B"]).values.tolist() == [3, 12]
+    assert words(august.spi_3_status.sel(pcode="B")) == ["masked_dry_season"]
+    assert august.hazard_drought.sel(pcode="B").item() == pytest.approx(score(august.spi_12.sel(pcode="B").item()))
+    unit = out.sel(pcode="C", time=slice("2014-12", "2015-04"))
+    assert words(unit.hazard_drought_status) == ["ok", "ok", "ok", "stale", "stale"]
+    assert unit.drought_age_months.values.tolist() == [0, 1, 2, 3, 4]
+    assert np.ptp(unit.hazard_drought.values) == 0
+    assert words(unit.spi_3_status)[1:] == ["input_missing"] * 4
+
+
+def test_a_coarse_rain_makes_a_resolution_limited_drought():
+    inputs = rain()
+    inputs["rain_status"] = inputs.rain_status.where(inputs.rain.isnull(), int(Status.resolution_limited)).astype(
+        "int8"
+    )
+    out = assess_hazard("drought", inputs, DroughtOptions(scales_months=(6,)), CALIBRATION)
+    assert words(out.hazard_drought_status.sel(pcode="A"))[-1] == "resolution_limited"
+
+
+def test_values_whose_status_keeps_none_are_not_used():
+    """A number under insufficient_data (too little coverage) is no rain."""
+    inputs = rain()
+    inputs["rain_status"] = xr.where(
+        inputs.time >= np.datetime64("2015-01-01"), np.int8(Status.insufficient_data), inputs.rain_status
+    ).transpose("time", "pcode")
+    out = assess_hazard("drought", inputs, DroughtOptions(scales_months=(3,)), CALIBRATION)
+    assert out.spi_3.sel(time=slice("2015-01", None)).isnull().all()
+
+
+def test_drought_is_the_same_lazily():
+    own = assess_hazard("drought", rain(), DroughtOptions(), CALIBRATION)
+    lazy = assess_hazard("drought", rain().chunk(time=50, pcode=1), DroughtOptions(), CALIBRATION).compute()
+    xr.testing.assert_allclose(own, lazy, rtol=0, atol=1e-12)
+
+
+def test_water_scores_by_its_percentile_under_the_hazard_s_own_name():
+    """30 years rising from 1 to 30 km2: the first year is the driest, the last the wettest."""
+    area = series(np.arange(1.0, 31.0), units="km2").assign_coords(time=pd.date_range("1981-01", periods=30, freq="YS"))
+    out = assess_hazard("lakes", xr.Dataset({"area": area}), WaterOptions(source="area"), CALIBRATION)
+    check_cube(out)
+    assert out.lakes_percentile.values.ravel()[[0, -1]] == pytest.approx([0.56 / 30.12, 29.56 / 30.12])
+    assert out.hazard_lakes.values.ravel()[[0, -1]].tolist() == [10.0, 0.0]
+    assert "lakes_anomaly" in out
+
+
+def test_heavy_rain_takes_daily_rain():
+    """12 years of 10 mm days; the wettest day of all, 90 mm, falls in the last March."""
+    days = pd.date_range("2000-10-01", "2012-09-30", freq="D")
+    daily = xr.DataArray(
+        np.full((len(days), 1), 10.0) + (days.year.to_numpy() - 2000)[:, None],
+        dims=("time", "pcode"),
+        coords={"time": days, "pcode": ["U0"]},
+        attrs={"units": "mm/day"},
+    )
+    daily.loc["2012-03-05"] = 90.0
+    out = assess_hazard("heavy_rain", xr.Dataset({"rain_daily": daily}), HeavyRainOptions(), (2001, 2012))
+    check_cube(out)
+    march = out.sel(time="2012-03-01")
+    assert march.heavy_rain_rx1day.item() == 90.0
+    assert march.heavy_rain_percentile.item() == pytest.approx((12 - 0.44) / 12.12)
+    assert march.hazard_heavy_rain.item() == pytest.approx(score((12 - 0.44) / 12.12, RAIN_BREAKPOINTS))
+
+
+@pytest.mark.parametrize(("worse_when", "expected"), [("low", [4.0, 0.0]), ("high", [0.0, 4.0])])
+def test_an_anomaly_scores_on_its_bad_side(worse_when, expected):
+    """Vegetation is bad when low, evaporation deficit when high: z of -1 and +1."""
+    options = AnomalyOptions(source="ndvi", breakpoints_source="test", worse_when=worse_when)
+    out = assess_hazard("vegetation", xr.Dataset({"ndvi": series([-1.0, 1.0])}), options, CALIBRATION)
+    check_cube(out)
+    assert out.hazard_vegetation.values.ravel() == pytest.approx(expected)
+
+
+def test_an_anomaly_beyond_what_was_calibrated_is_clipped_and_marked():
+    out = assess_hazard("vegetation", xr.Dataset({"z": series([-19.3])}), AnomalyOptions(source="z"), CALIBRATION)
+    assert out.vegetation_index.item() == -3.0
+    assert words(out.hazard_vegetation_status) == ["out_of_support"]
+
+
+def test_every_method_names_its_own_options():
+    """The registry's key is the word a country file writes."""
+    for key, method in HAZARDS.items():
+        assert method.options.model_fields["method"].default == key
