@@ -81,7 +81,7 @@ OVERLAYS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "nso": (
             'width="7" height="7"',
-            '<circle cx="1.75" cy="1.75" r="1.25" fill="#3F4A58"/><circle cx="5.25" cy="5.25" r="1.25" fill="#3F4A58"/>',
+            '<g fill="#3F4A58"><circle cx="1.75" cy="1.75" r="1.25"/><circle cx="5.25" cy="5.25" r="1.25"/></g>',
         ),
     }
 )

@@ -118,7 +118,7 @@ def asset(name: str) -> str:
     return resources.files("maps").joinpath("assets", name).read_text(encoding="utf-8")
 
 
-_IN_SCRIPT = re.compile(r"\b[tn]\('([a-z_]+\.?[a-z_0-9]*)'\s*[,)]")
+_IN_SCRIPT = re.compile(r"\b(?:t|n|around)\('([a-z_]+\.?[a-z_0-9]*)'\s*[,)]")
 _IN_SHELL = re.compile(r'data-t(?:-label)?="([^"]+)"')
 
 PYTHON_KEYS = ("months", "banner.exercise", "banner.exercise_text", "banner.synthetic", "banner.synthetic_text")
@@ -144,7 +144,7 @@ def placeholders(text: str) -> frozenset[str]:
 
 
 def check_catalogue(lang: str, words: Mapping[str, str], reference: Mapping[str, str]) -> None:
-    """Raise ContractError unless ``words`` hold exactly the expected keys, none empty, with the reference's placeholders."""
+    """Raise ContractError unless ``words`` hold the expected keys alone, none empty, with the same placeholders."""
     wrong = [f"key {k!r} is missing" for k in sorted(expected_keys() - words.keys())]
     wrong += [f"key {k!r} is used by nothing" for k in sorted(words.keys() - expected_keys())]
     wrong += [f"{k!r} is empty" for k, v in sorted(words.items()) if not v.strip()]

@@ -150,9 +150,11 @@ def voronoi_country(n: int = 40) -> gpd.GeoDataFrame:
     held = {
         "name_en": [f"Place {i}" for i in range(n)], "name_ar": [f"مكان {i}" for i in range(n)],
         "name_ckb": ["" if i % 3 else f"شوێن {i}" for i in range(n)],
-        "adm1_pcode": adm1, "adm1_name": [f"Gov {a[-1]}" for a in adm1], "adm1_name_ar": [f"محافظة {a[-1]}" for a in adm1],
+        "adm1_pcode": adm1, "adm1_name": [f"Gov {a[-1]}" for a in adm1],
+        "adm1_name_ar": [f"محافظة {a[-1]}" for a in adm1],
         "adm1_name_ckb": [""] * n, "adm2_pcode": adm2, "adm2_name": [f"District {a[-3:]}" for a in adm2],
-        "adm2_name_ar": [f"قضاء {a[-3:]}" for a in adm2], "adm2_name_ckb": [""] * n, "area_km2": [c.area * 1e4 for c in cells],
+        "adm2_name_ar": [f"قضاء {a[-3:]}" for a in adm2], "adm2_name_ckb": [""] * n,
+        "area_km2": [c.area * 1e4 for c in cells],
     }  # fmt: skip
     frame = gpd.GeoDataFrame(held, geometry=cells, crs="EPSG:4326", index=pd.Index(pcodes, name="pcode"))
     return frame.sort_index()
