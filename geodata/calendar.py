@@ -49,9 +49,10 @@ def period_range(first: pd.Timestamp, last: pd.Timestamp, cadence: str) -> pd.Da
     """Starts of all periods from `first` to `last`, both included."""
     if cadence in _FREQUENCY:
         return pd.date_range(first, last, freq=_FREQUENCY[cadence], unit="ns")
-    starts = [first]
-    while starts[-1] < last:
-        starts.append(next_period(starts[-1], cadence))
+    starts, start = [], first
+    while start <= last:
+        starts.append(start)
+        start = next_period(start, cadence)
     return pd.DatetimeIndex(starts).as_unit("ns")
 
 
