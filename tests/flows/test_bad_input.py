@@ -1,0 +1,294 @@
+"""A user's mistake: one message that names file, field, found and expected, and nothing published or lost."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+import rasterio
+from shapely import affinity
+from shapely.geometry import Polygon
+
+from flows.check_inputs import check_inputs
+from flows.run_country import run_country
+from geodata.schema import InputError
+
+ISSUED = "2024-04-08"
+RAIN = "rainfall/rain_2010.05.tif"
+LIST = "displacement/idp_list_2024-02-29.xlsx"
+SHAPES = "boundaries/synthetic_adm3.gpkg"
+
+
+# ------------------------------------------------------------------ what goes wrong
+
+
+def remove(name):
+    return lambda folder: (folder / name).unlink()
+
+
+def truncate(name):
+    def damage(folder):
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[: len(whole) // 2])
+
+    return damage
+
+
+def replace_by(name, content):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def rewrite_rain(change, **profile):
+    """Write one month of rain anew, its values or its profile changed."""
+
+    def damage(folder):
+        with rasterio.open(folder / RAIN) as file:
+            values, kept = file.read(), file.profile
+        (folder / RAIN).unlink()
+        with rasterio.open(folder / RAIN, "w", **{**kept, **profile}) as file:
+            file.write(change(values))
+
+    return damage
+
+
+def all_rain_in_metres(folder):
+    for path in (folder / "rainfall").glob("rain_*.tif"):
+        with rasterio.open(path, "r+") as file:
+            values = file.read()
+            file.write(np.where(values >= 0, values / 1000, values).astype("float32"))
+
+
+def remove_months(folder):
+    for month in ("2001.03", "2001.04"):
+        (folder / f"rainfall/rain_{month}.tif").unlink()
+
+
+def edit_shapes(change):
+    def damage(folder):
+        path = folder / SHAPES
+        layer = gpd.list_layers(path)["name"].iloc[0]
+        frame = change(gpd.read_file(path))
+        path.unlink()
+        frame.to_file(path, layer=layer, driver="GPKG")
+
+    return damage
+
+
+def two_of_one_code(frame):
+    frame.loc[1, "ADM3_PCODE"] = frame.loc[0, "ADM3_PCODE"]
+    return frame
+
+
+def a_line_for_a_shape(frame):
+    x, y = frame.geometry.iloc[0].centroid.coords[0]
+    frame.loc[0, "geometry"] = Polygon([(x, y), (x + 0.1, y), (x, y)])
+    return frame
+
+
+def a_shape_over_its_neighbours(frame):
+    frame.loc[0, "geometry"] = affinity.scale(frame.geometry.iloc[0], 2, 2)
+    return frame
+
+
+def no_crs(frame):
+    return frame.set_crs(None, allow_override=True)
+
+
+def edit_list(change):
+    """Change the sheet of the last round, cell by cell."""
+
+    def damage(folder):
+        book = openpyxl.load_workbook(folder / LIST)
+        sheet = book.active
+        columns = {cell.value: cell.column for cell in sheet[1]}
+        change(sheet, columns)
+        book.save(folder / LIST)
+
+    return damage
+
+
+def put(column, row, value):
+    def change(sheet, columns):
+        sheet.cell(row, columns[column]).value = value
+
+    return change
+
+
+def rename_column(old, new):
+    def change(sheet, columns):
+        sheet.cell(1, columns[old]).value = new
+
+    return change
+
+
+def same_location_twice(sheet, columns):
+    for column in columns.values():
+        sheet.cell(3, column).value = sheet.cell(2, column).value
+    sheet.cell(3, columns["Families"]).value += 7
+    sheet.cell(3, columns["Individuals"]).value += 42
+
+
+def swap_all_coordinates(sheet, columns):
+    for row in range(2, sheet.max_row):
+        lat, lon = sheet.cell(row, columns["Latitude"]), sheet.cell(row, columns["Longitude"])
+        lat.value, lon.value = lon.value, lat.value
+
+
+HTML = b"<!DOCTYPE html><html><body>404 Not Found</body></html>"
+
+MISTAKES = {
+    "missing file": (remove("residents/residents.csv"), ["residents.csv", "no such file"]),
+    "truncated GeoTIFF": (truncate(RAIN), ["rain_2010.05.tif", "truncated"]),
+    "HTML page named .tif": (replace_by(RAIN, HTML), ["rain_2010.05.tif", "HTML"]),
+    "wrong CRS": (rewrite_rain(lambda v: v, crs="EPSG:3857"), ["rain_2010.05.tif", "EPSG:3857"]),
+    "absent CRS": (rewrite_rain(lambda v: v, crs=None), ["rain_2010.05.tif", "CRS"]),
+    "two grids in one stack": (
+        rewrite_rain(lambda v: v[:, 1:, :], height=51),
+        ["rain_2010.05.tif", "rain_1984.01.tif", "48 x 51"],
+    ),
+    "metres declared as mm": (all_rain_in_metres, ["annual", "mm"]),
+    "negative rain": (rewrite_rain(lambda v: np.where(v >= 0, v - 5, v)), ["rain_2010.05.tif", "-5"]),
+    "months missing inside the calibration": (remove_months, ["2001-03", "2001-04"]),
+    "duplicate p-codes": (edit_shapes(two_of_one_code), ["synthetic_adm3.gpkg", "ADM3_PCODE", "XWG01Q01N01"]),
+    "geometry that can't be mended": (edit_shapes(a_line_for_a_shape), ["synthetic_adm3.gpkg", "XWG01Q01N01"]),
+    "overlaps": (edit_shapes(a_shape_over_its_neighbours), ["synthetic_adm3.gpkg", "XWG01Q01N01", "overlap"]),
+    "boundaries without CRS": (edit_shapes(no_crs), ["synthetic_adm3.gpkg", "CRS"]),
+    "an XLSX that is none": (replace_by(LIST, HTML), ["idp_list_2024-02-29.xlsx", "HTML"]),
+    "a list without a column": (
+        edit_list(rename_column("Families", "Famlies")),
+        ["idp_list_2024-02-29.xlsx", "'Families'", "did you mean 'Famlies'"],
+    ),
+    "text in a count": (edit_list(put("Families", 7, "many")), ["idp_list", "Families", "row 7", "many"]),
+    "a negative count": (edit_list(put("Families", 7, -12)), ["idp_list", "Families", "row 7", "-12"]),
+    "a location twice with other counts": (edit_list(same_location_twice), ["idp_list", "Location ID", "row"]),
+    "coordinates swapped": (edit_list(swap_all_coordinates), ["idp_list", "coordinates"]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_and_nothing_is_published(country, tmp_path, mistake):
+    """Each message names the file and the field, what was found and what was expected."""
+    damage, words = MISTAKES[mistake]
+    damage(country)
+    out = tmp_path / "out"
+    with pytest.raises(InputError) as error:
+        run_country.fn("demo", data=str(country), issued=ISSUED, out=str(out))
+    message = str(error.value)
+    for word in ["found", "expected", *words]:
+        assert word in message, message
+    assert not list(out.rglob("*.csv"))
+    assert not list(out.rglob("latest*"))
+
+
+def test_check_reports_all_mistakes_in_one_pass(country):
+    """An analyst mends everything at once, not one file a day."""
+    remove("residents/residents.csv")(country)
+    rewrite_rain(lambda v: np.where(v >= 0, v - 5, v))(country)
+    edit_list(put("Families", 7, "many"))(country)
+    edit_list(put("Latitude", 9, 0.0))(country)
+    errors = [f for f in check_inputs.fn("demo", str(country), None, ISSUED) if f.severity == "error"]
+    assert {f.source for f in errors} == {"sources.residents", "sources.rain", "sources.displacement"}
+
+
+def test_check_finds_no_error_in_the_synthetic_country(synthetic_inputs):
+    """Repairs and notes are told all the same."""
+    findings = check_inputs.fn("demo", str(synthetic_inputs), None, ISSUED)
+    assert [f for f in findings if f.severity == "error"] == []
+    assert any(f.severity == "repair" for f in findings)
+    assert any(f.severity == "warning" for f in findings)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"as_of": "2024-13"}, ["--as-of", "2024-13"]),
+        ({"as_of": "2024-02-30"}, ["--as-of", "2024-02-30"]),
+        ({"issued": "2024-02-30"}, ["--issued", "2024-02-30"]),
+        ({"as_of": "2024-03", "issued": "2023-01-01"}, ["--as-of", "2024-03"]),
+        ({"data": "nowhere"}, ["--data", "nowhere"]),
+        ({"config": "irak"}, ["--config", "irak"]),
+    ],
+)
+def test_an_impossible_question_is_told(synthetic_inputs, tmp_path, arguments, words):
+    """Dates that do not exist, folders that are not there."""
+    asked = {"config": "demo", "data": str(synthetic_inputs), "issued": ISSUED, "out": str(tmp_path), **arguments}
+    with pytest.raises(InputError) as error:
+        run_country.fn(**asked)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_latest_survives_a_failed_run(demo_out, demo_run, country):
+    """The good run of yesterday stays what people see."""
+    truncate(RAIN)(country)
+    before = (demo_out / "demo" / "latest.json").read_bytes()
+    with pytest.raises(InputError):
+        run_country.fn("demo", data=str(country), issued=ISSUED, out=str(demo_out))
+    assert (demo_out / "demo" / "latest.json").read_bytes() == before
+    assert [p.name for p in (demo_out / "demo" / "runs").iterdir()] == [demo_run.name]
+
+
+def test_no_place_to_write_is_told(synthetic_inputs, tmp_path):
+    """A file stands where the folder should be."""
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(InputError, match="a file where a folder should be|no permission"):
+        run_country.fn("demo", data=str(synthetic_inputs), issued=ISSUED, out=str(tmp_path / "out"))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of two megabytes, where this machine lets us make one."""
+    place = tmp_path / "small"
+    place.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], check=False)
+    if made.returncode:
+        pytest.skip("this machine does not let the tests mount a small disk")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_is_told(synthetic_inputs, small_disk):
+    """No traceback, no half run."""
+    with pytest.raises(InputError, match="no space left"):
+        run_country.fn("demo", data=str(synthetic_inputs), issued=ISSUED, out=str(small_disk))
+    assert not list(small_disk.rglob("*.csv"))
+    assert not list(small_disk.rglob("*.partial"))
+
+
+def test_other_boundaries_for_a_published_round_are_refused(tmp_path, synthetic_inputs):
+    """The same households in two cuttings of the country could be told apart."""
+    from flows.vintages import boundaries_digest, refuse_second_vintage
+    from geodata.synthetic import square_subdistricts
+
+    one, other = square_subdistricts(4), square_subdistricts(9)
+    kept = [
+        {
+            "run": {"as_of": "2024-03", "run_id": "0123456789"},
+            "displacement": {"rounds": ["2024-02-29"], "boundaries": boundaries_digest(one)},
+        }
+    ]
+    refuse_second_vintage(["2024-02-29"], boundaries_digest(one), kept)
+    refuse_second_vintage(["2023-09-30"], boundaries_digest(other), kept)
+    with pytest.raises(InputError, match="2024-02-29"):
+        refuse_second_vintage(["2024-02-29"], boundaries_digest(other), kept)
+
+
+@pytest.mark.prefect
+@pytest.mark.slow
+def test_the_command_line_answers_a_mistake_in_one_line(country, tmp_path):
+    """Through Prefect and all: code 1, the message, and no traceback."""
+    truncate(RAIN)(country)
+    wadi = Path(sys.executable).with_name("wadi")
+    done = subprocess.run(
+        [wadi, "run", "--config", "demo", "--data", country, "--out", tmp_path / "out"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "rain_2010.05.tif" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    shutil.rmtree(tmp_path / "out", ignore_errors=True)

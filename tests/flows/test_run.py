@@ -1,0 +1,276 @@
+"""The whole line on the synthetic country: what comes out, and that it is the planted truth."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from flows.run_country import run_country
+from geodata import synthetic
+from geodata.schema import KEEPS_VALUE, AlertLevel, Status, check_cube
+from geodata.store import read_cube
+
+from .conftest import ISSUED
+
+CONTRACT_COLUMNS = (
+    "pcode, name_en, name_ar, name_ckb, adm1_pcode, adm1_name, adm2_pcode, adm2_name, area_km2, residents, "
+    "displaced_households, displaced_people, displaced_climate_households, returnee_households, hazard_drought, "
+    "hazard_water, hazard_heavy_rain, hazard, exposure, vulnerability, lack_of_coping, risk, risk_class, risk_low, "
+    "risk_high, risk_tier, lack_of_reliability, main_driver, warning_score, alert_level, alert_basis, "
+    "warning_reason, status, as_of"
+).split(", ")
+
+
+@pytest.fixture(scope="module")
+def table(demo_run: Path) -> pd.DataFrame:
+    return pd.read_csv(demo_run / "tables" / "subdistricts.csv", keep_default_na=False, na_values=[""])
+
+
+@pytest.fixture(scope="module")
+def cube(demo_run: Path) -> xr.Dataset:
+    return read_cube(demo_run / "cube.nc")
+
+
+@pytest.fixture(scope="module")
+def truth() -> synthetic.Truth:
+    return synthetic.make_country().truth
+
+
+# ------------------------------------------------------------------ shape
+
+
+def test_the_folder_holds_what_the_design_names(demo_run, demo_out):
+    """One folder a run, and a pointer to it that needs no links."""
+    present = {p.relative_to(demo_run).as_posix() for p in demo_run.rglob("*") if p.is_file()}
+    assert {
+        "manifest.json",
+        "checks.json",
+        "cube.nc",
+        "site/index.html",
+        "tables/subdistricts.csv",
+        "tables/subdistricts_hxl.csv",
+        "tables/subdistricts.xlsx",
+        "tables/subdistricts.gpkg",
+        "tables/subdistricts.parquet",
+        "tables/indicators.parquet",
+        "rasters/hazard_drought.tif",
+    } <= present
+    assert not [p for p in (demo_out / "demo" / "runs").iterdir() if p.name.startswith(".")]
+    assert re.fullmatch(r"2024-03-[0-9a-f]{10}", demo_run.name)
+    assert json.loads((demo_out / "demo" / "latest.json").read_text())["run"] == demo_run.name
+    assert (demo_out / "demo" / "latest").resolve() == demo_run.resolve()
+
+
+def test_the_table_begins_with_the_columns_of_the_contract(table):
+    """Programs elsewhere read these names in this order."""
+    assert list(table.columns[: len(CONTRACT_COLUMNS)]) == CONTRACT_COLUMNS
+    assert table["pcode"].is_monotonic_increasing
+    assert table["pcode"].is_unique
+    assert len(table) == 60
+    assert set(table["as_of"]) == {"2024-03"}
+
+
+def test_every_value_has_a_status_and_no_absent_value_passes_for_one(table):
+    """Unknown is empty, with its reason; a kept status has a value."""
+    kept = {s.name for s in KEEPS_VALUE}
+    names = [c.removesuffix("_status") for c in table.columns if c.endswith("_status")]
+    assert {"risk", "hazard", "exposure", "vulnerability", "hazard_drought", "displaced_households"} <= set(names)
+    for name in names:
+        assert (table[f"{name}_status"].isin(kept) == table[name].notna()).all(), name
+    assert (table["status"] == table["risk_status"]).all()
+
+
+def test_printed_scores_have_one_decimal_and_lie_between_0_and_10(table):
+    """Rounded once, on publication."""
+    for name in ("risk", "hazard", "exposure", "vulnerability", "warning_score", "lack_of_reliability"):
+        values = table[name].dropna()
+        assert values.between(0, 10).all()
+        assert (values * 10 % 1).round(9).isin([0, 1]).all(), name
+
+
+def test_the_cube_keeps_the_promises_of_the_waist(cube):
+    """Statuses, units and names survive the file."""
+    check_cube(cube)
+    assert tuple(cube["risk"].dims) == ("time", "pcode")
+    assert cube.sizes["pcode"] == 60
+
+
+def test_indicators_are_the_cube_told_row_by_row(demo_run, cube):
+    """The long table and the cube hold the same unrounded numbers."""
+    rows = pd.read_parquet(demo_run / "tables" / "indicators.parquet")
+    assert list(rows.columns) == "pcode time indicator lead_months scenario value unit status".split()
+    now = rows[(rows["time"] == "2024-03") & (rows["indicator"] == "risk")].set_index("pcode")["value"]
+    expected = cube["risk"].isel(time=-1).to_series()
+    pd.testing.assert_series_equal(now, expected, check_names=False, check_index_type=False)
+
+
+# ------------------------------------------------------------------ laws
+
+
+def test_contributions_add_up_to_the_unrounded_risk(cube):
+    """Starting score plus what each part adds is the score, to 1e-9."""
+    last = cube.isel(time=-1)
+    parts = [last[v] for v in last.data_vars if v.startswith("contribution_") and not v.endswith("_status")]
+    total = xr.concat(parts, dim="part").sum("part", skipna=False)
+    known = last["risk"].notnull()
+    assert int(known.sum()) > 40
+    np.testing.assert_allclose(total.where(known, drop=True), last["risk"].where(known, drop=True), atol=1e-9)
+
+
+def test_the_risk_lies_in_its_range(table):
+    """The dot lies inside the bracket."""
+    known = table.dropna(subset="risk")
+    assert (known["risk_low"] <= known["risk"]).all()
+    assert (known["risk"] <= known["risk_high"]).all()
+    assert set(known["risk_tier"]) == set("ABCDE")
+
+
+def test_published_counts_follow_the_protection_rule(table, truth):
+    """1 to 4 households are suppressed, the rest is rounded to 5, people are derived afterwards."""
+    hidden = truth.small_counts["2024-02-29"]
+    rows = table.set_index("pcode")
+    assert set(rows.index[rows["displaced_households_status"] == "suppressed"]) == set(hidden)
+    assert rows.loc[list(hidden), "displaced_households"].isna().all()
+    assert (rows["displaced_households"].dropna() % 5 == 0).all()
+    known = rows.dropna(subset="displaced_households")
+    assert (known["displaced_people"] == 6 * known["displaced_households"]).all()
+
+
+def test_nobody_counted_is_not_nobody_vulnerable(table):
+    """No displaced recorded: vulnerability is not assessed, and is not 0."""
+    none = table[table["displaced_households"] == 0]
+    assert len(none) > 0
+    assert none["vulnerability"].isna().all()
+    assert set(none["vulnerability_status"]) == {"insufficient_data"}
+    assert none["risk"].isna().all()
+
+
+# ------------------------------------------------------------------ the planted truth
+
+
+def test_the_planted_drought_is_found_and_raises_alerts(cube, truth):
+    """Most of the heart of the drought stands at warning or worse, and less than a fifth of the rest does."""
+    heart = list(truth.drought.pcodes)
+    last = cube.isel(time=-1)
+    dry = last["hazard_drought"].sel(pcode=heart)
+    rest = last["hazard_drought"].drop_sel(pcode=heart)
+    assert float((dry >= 6).mean()) > 0.8
+    assert float((rest >= 6).mean()) < 0.35
+
+
+def test_summer_is_masked_and_never_a_drought(cube):
+    """SPI-6 of a rainless half year says nothing; the headline falls back to twelve months."""
+    september = cube.sel(time="2023-09").squeeze("time")
+    masked = september["spi_6_status"] == int(Status.masked_dry_season)
+    assert int(masked.sum()) > 0
+    assert september["spi_6"].where(masked).isnull().all()
+    scale = september["drought_scale_months"].where(masked & september["drought_scale_months"].notnull(), drop=True)
+    assert (scale > 6).all()
+
+
+def test_years_without_imagery_are_no_water_shortage(cube, truth, demo_run):
+    """They are found, masked and told."""
+    for year in truth.years_without_imagery:
+        later = cube.sel(time=f"{year + 1}-06").squeeze("time")
+        assert later["water_percentile"].isnull().all()
+    told = json.loads((demo_run / "checks.json").read_text())["findings"]
+    assert any(all(str(y) in f["found"] for y in truth.years_without_imagery) for f in told)
+
+
+def test_lost_marshes_are_a_water_shortage(cube, truth):
+    """Their water is gone for years: the hazard is high there."""
+    lost = cube["hazard_water"].isel(time=-1).sel(pcode=list(truth.lost_marsh_pcodes))
+    assert (lost >= 6).all()
+
+
+def test_the_cloudburst_is_seen_where_it_fell(cube, truth):
+    """One day of rain in a dry valley ranks above every other year of its record."""
+    score = cube["hazard_heavy_rain"].isel(time=-1)
+    assert float(score.sel(pcode=truth.cloudburst.pcode)) >= 8
+    assert float(score.median()) < 6
+
+
+def test_a_place_without_residents_has_no_exposure_and_no_risk(table, truth):
+    """Residents unknown is said, and is not nobody."""
+    rows = table.set_index("pcode").loc[list(truth.residents_unknown)]
+    assert rows["exposure"].isna().all()
+    assert set(rows["status"]) == {"exposure_unknown"}
+
+
+def test_all_alert_levels_occur_and_each_has_its_reason(table):
+    """The demo shows what the levels look like."""
+    assert {int(AlertLevel.NORMAL), int(AlertLevel.WATCH), int(AlertLevel.WARNING)} <= set(table["alert_level"])
+    assert (table["warning_reason"].str.len() > 10).all()
+    assert set(table["alert_basis"]) == {"monitoring"}
+
+
+# ------------------------------------------------------------------ words
+
+
+def test_every_product_says_synthetic_in_every_language(demo_run):
+    """Made-up numbers must not travel as real ones."""
+    page = (demo_run / "site" / "index.html").read_text("utf-8")
+    for words in ("SYNTHETIC", "بيانات مصطنعة", "دروستکراو"):
+        assert words in page
+    assert "SYNTHETIC" in re.search(r"<title>(.*?)</title>", page).group(1)
+
+
+def test_titles_name_the_dimension_that_is_left_out(demo_run):
+    """A score without coping capacity says so."""
+    assert "without coping capacity" in (demo_run / "site" / "index.html").read_text("utf-8")
+    assert "without coping capacity" in json.loads((demo_run / "manifest.json").read_text())["headlines"]["title"]
+
+
+# ------------------------------------------------------------------ runs
+
+
+def products_of(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_the_same_question_gives_the_same_id_and_the_same_bytes(demo_run, synthetic_inputs, tmp_path):
+    """Only the receipt knows the clock."""
+    folder = Path(run_country.fn("demo", data=str(synthetic_inputs), issued=ISSUED, out=str(tmp_path)))
+    assert folder.name == demo_run.name
+    first, second = products_of(demo_run), products_of(folder)
+    assert first.keys() == second.keys()
+    assert [name for name in first if name != "manifest.json" and first[name] != second[name]] == []
+
+
+def test_an_identical_run_is_reused(demo_run, demo_out, synthetic_inputs):
+    """Nothing is rewritten."""
+    before = (demo_run / "manifest.json").stat().st_mtime_ns
+    folder = run_country.fn("demo", data=str(synthetic_inputs), issued=ISSUED, out=str(demo_out))
+    assert Path(folder) == demo_run
+    assert (demo_run / "manifest.json").stat().st_mtime_ns == before
+
+
+def test_an_exercise_leaves_latest_alone(demo_out, demo_run, synthetic_inputs):
+    """A drill is marked everywhere and never goes live."""
+    folder = Path(
+        run_country.fn("demo", data=str(synthetic_inputs), issued=ISSUED, out=str(demo_out), exercise=True)
+    )
+    page = (folder / "site" / "index.html").read_text("utf-8")
+    assert "EXERCISE" in re.search(r"<title>(.*?)</title>", page).group(1)
+    assert "تمرين" in page
+    assert folder != demo_run
+    assert json.loads((demo_out / "demo" / "latest.json").read_text())["run"] == demo_run.name
+    import shutil
+
+    shutil.rmtree(folder)
+
+
+def test_a_restricted_run_keeps_exact_counts_beside_the_site(synthetic_inputs, tmp_path, truth):
+    """Exact figures are in restricted/ and nowhere else."""
+    folder = Path(
+        run_country.fn("demo", data=str(synthetic_inputs), issued=ISSUED, out=str(tmp_path), restricted=True)
+    )
+    exact = pd.read_csv(folder / "restricted" / "locations_2024-02-29.csv")
+    assert (exact["households"] % 5 != 0).any()
+    assert exact["latitude"].notna().sum() > 300
+    site = (folder / "site" / "index.html").read_text("utf-8")
+    assert not [name for name in exact["site_id"].astype(str) if name in site]
