@@ -8,6 +8,9 @@ possible value is an ordinary one, and the status says ``masked_dry_season``.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -146,6 +149,7 @@ def fit_spi(
             "trace_mm": trace_mm,
             "min_positive": min_positive,
             "method": method,
+            "threads": _threads(rain),
         },
         dask="parallelized",
         output_dtypes=[np.float64, np.float64, np.int16, np.int16, np.int8, np.int8],
@@ -201,6 +205,7 @@ def apply_spi(rain: xr.DataArray, parameters: SpiParameters) -> xr.Dataset:
             "first_month": int(months.month[0]),
             "trace_mm": parameters.trace_mm,
             "dtype": dtype,
+            "threads": _threads(rain),
         },
         join="exact",
         dask="parallelized",
@@ -276,8 +281,20 @@ def _before_the_record(start: pd.Timestamp, month: int, first_year: int, scale_m
     return max(0, -(-(scale_months - 1 - first_end) // 12))
 
 
-def _blocks(cells: int) -> list[slice]:
-    return [slice(i, min(i + _CELLS, cells)) for i in range(0, cells, _CELLS)]
+def _threads(rain: xr.DataArray) -> int:
+    """Threads for a kernel: one inside Dask, which has its own, and otherwise one for each processor."""
+    return 1 if rain.chunks is not None else os.cpu_count() or 1
+
+
+def _each_block(work: Callable[[slice], None], cells: int, threads: int) -> None:
+    """Do ``work`` for each block of cells; blocks share nothing, so the order of the threads changes nothing."""
+    blocks = [slice(i, min(i + _CELLS, cells)) for i in range(0, cells, _CELLS)]
+    if threads == 1 or len(blocks) == 1:
+        for block in blocks:
+            work(block)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, blocks))  # a list, so that an error in a block is raised here
 
 
 def _time_first(values: np.ndarray) -> np.ndarray:
@@ -294,17 +311,21 @@ def _fit(
     trace_mm: float,
     min_positive: int,
     method: Method,
+    threads: int,
 ) -> tuple[np.ndarray, ...]:
     """Parameters per calendar month of an array (..., time), in blocks of cells."""
     flat = _time_first(rain)
     dtypes = (np.float64, np.float64, np.int16, np.int16, np.int8, np.int8)
     out = [np.empty((12, flat.shape[1]), dtype=d) for d in dtypes]
-    for block in _blocks(flat.shape[1]):
+
+    def work(block: slice) -> None:
         total = accumulate(flat[:, block].astype(np.float64), scale_months, trace_mm)
         for month in range(12):
             learnt = _fit_month(total[rows[month]], needed[month], min_positive, method)
             for target, values in zip(out, learnt, strict=True):
                 target[month, block] = values
+
+    _each_block(work, flat.shape[1], threads)
     return tuple(np.moveaxis(o.reshape(12, *rain.shape[:-1]), 0, -1) for o in out)
 
 
@@ -394,6 +415,7 @@ def _apply(
     first_month: int,
     trace_mm: float,
     dtype: Any,
+    threads: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Index and status of an array (..., time), in blocks of cells."""
     cells = rain.shape[:-1]
@@ -401,11 +423,14 @@ def _apply(
     learnt = [_time_first(np.broadcast_to(v, (*cells, 12))) for v in (shape, scale, n, n0, fit_status)]
     index = np.empty(flat.shape, dtype=dtype)
     status = np.empty(flat.shape, dtype=np.int8)
-    for block in _blocks(flat.shape[1]):
+
+    def work(block: slice) -> None:
         total = accumulate(flat[:, block].astype(np.float64), scale_months, trace_mm)
         for month in range(1, 13):
             rows = slice((month - first_month) % 12, None, 12)
             index[rows, block], status[rows, block] = _apply_month(total[rows], *(v[month - 1, block] for v in learnt))
+
+    _each_block(work, flat.shape[1], threads)
     return tuple(np.moveaxis(o.reshape(-1, *cells), 0, -1) for o in (index, status))  # type: ignore[return-value]
 
 
