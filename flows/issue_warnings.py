@@ -12,6 +12,7 @@ from prefect import flow
 
 from geodata.schema import AlertLevel, Status, status_like
 from geodata.store import read_cube, write_cube
+from models.hazards import HazardOptions
 from models.warning import warning, warning_reasons
 
 from .plan import Plan
@@ -50,12 +51,13 @@ def levels(plan: Plan, hazards: xr.Dataset) -> tuple[xr.Dataset, pd.DataFrame]:
     )
     reasons = warning_reasons(alerts, hazards, hazards.indexes["time"][-1], thresholds=settings.warning.thresholds)
     old = {name: hazards[f"hazard_{name}_status"].isel(time=-1) == int(Status.stale) for name in names}
-    methods = {name: options.method for name, options in settings.assessed_hazards.items()}
     months = alerts["alert_months"].where(alerts["alert_level"] >= 0).assign_attrs(alerts["alert_months"].attrs)
-    return alerts.assign(alert_months=months, alert_months_status=status_like(months)), told(reasons, methods, old)
+    return alerts.assign(alert_months=months, alert_months_status=status_like(months)), told(
+        reasons, settings.assessed_hazards, old
+    )
 
 
-def told(reasons: pd.DataFrame, methods: Mapping[str, str], old: Mapping[str, xr.DataArray]) -> pd.DataFrame:
+def told(reasons: pd.DataFrame, hazards: Mapping[str, HazardOptions], old: Mapping[str, xr.DataArray]) -> pd.DataFrame:
     """Reasons under the codes that the catalogues have words for, one per kind of index.
 
     Each also says which hazards are silent because their data is too old.
@@ -66,7 +68,8 @@ def told(reasons: pd.DataFrame, methods: Mapping[str, str], old: Mapping[str, xr
         if code == "no_data":
             code = "stale_only" if stale else "nothing_observed"
         elif code == "above_threshold":
-            code = SPOKEN[methods[values["hazard"]]]
+            block = hazards[values["hazard"]]
+            code, values = SPOKEN[block.method], {**values, "label": block.label or {"en": values["hazard"]}}
         rows.append((code, {**values, "stale": stale}))
     return pd.DataFrame(rows, index=reasons.index, columns=["reason_code", "reason_values"])
 

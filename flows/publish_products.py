@@ -103,7 +103,7 @@ def publish_tables(
     with writing(place / "subdistricts.csv"):
         write_csv(rows, place / "subdistricts.csv")
         write_hxl_csv(rows, place / "subdistricts_hxl.csv")
-        write_xlsx(rows, place / "subdistricts.xlsx", manifest)
+        write_xlsx(rows, manifest, place / "subdistricts.xlsx")
     shapes = gpd.GeoDataFrame(rows, geometry=subdistricts.geometry, crs=subdistricts.crs)
     write_geopackage(shapes, place / "subdistricts.gpkg", dated=date.fromisoformat(plan.issued))
     write_geoparquet(shapes, place / "subdistricts.parquet")

@@ -52,7 +52,9 @@ def score_table(
     indices = [str(v) for v in cube.data_vars if f"{v}_status" in cube]
     wanted = [*COUNTS, *(f"hazard_{h}" for h in hazards), *SCORES, *FURTHER]
     for name in [*wanted, *(i for i in indices if i not in wanted)]:
-        table[name], table[f"{name}_status"] = column(last, name)
+        table[name], status = column(last, name)
+        if not name.startswith("contribution_"):  # a part of the risk has the status of the risk
+            table[f"{name}_status"] = status
     table["risk_class"] = class_words(risk_class(xr.DataArray(table["risk"].to_numpy()), class_cut_points))
     table["alert_level"] = alert_levels(last)
     table["alert_basis"] = "monitoring"

@@ -217,6 +217,8 @@ REASONS: Mapping[str, tuple[Reason, ...]] = {
         Reason("reason.water_years_plain", ("percentile",)),
     ),
     "heavy_rain": (Reason("reason.heavy_rain_years", ("percentile",)),),
+    "anomaly": (Reason("reason.anomaly", ("label", "years_of_ten")),),
+    "not_persistent": (Reason("reason.not_persistent"),),
 }
 """Reason codes of the early warning: the first variant whose values are all given is said."""
 
@@ -250,6 +252,7 @@ _SAY: Mapping[str, Callable[[Catalogue, str, Any], tuple[str, object]]] = {
     "index": lambda words, code, v: ("index", _signed(float(v))),
     "percentile": lambda words, code, v: ("years", _water_or_rain(code, float(v))),
     "period": lambda words, code, v: ("period", _period(words, v)),
+    "label": lambda words, code, v: ("label", in_language(v, words.lang)[0]),
 }
 
 
