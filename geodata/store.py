@@ -24,7 +24,6 @@ import pyarrow
 import pyogrio
 import rasterio
 import xarray as xr
-from rasterio.errors import RasterioError
 from rasterio.transform import from_origin
 from xlsxwriter.exceptions import XlsxWriterException
 
@@ -32,8 +31,9 @@ from .grids import grid_of
 from .schema import ContractError, Finding, InputError, check_cube
 from .stacks import what_it_is
 
+_WRITABLE = "a place that can be written to"
 _FULL = 1_000_000  # bytes free below which a failed write is put down to the disk
-_LIBRARY_ERRORS = (RuntimeError, sqlite3.Error, pyarrow.ArrowException, RasterioError, XlsxWriterException)
+_LIBRARY_ERRORS = (RuntimeError, sqlite3.Error, pyarrow.ArrowException, XlsxWriterException)
 _REASONS = {
     errno.ENOSPC: "no space left on the disk",
     errno.EDQUOT: "the disk quota is used up",
@@ -65,27 +65,25 @@ def writing(path: Path) -> Iterator[Path]:
     except InputError:
         raise
     except (OSError, *_LIBRARY_ERRORS) as error:
-        full, reason = _is_full(path), _reason(error, path)
-        if not full and not reason:
+        reason = _reason(error, path)
+        if not reason:
             raise
         _discard(path)
-        found = _REASONS[errno.ENOSPC] if full and reason in ("", _REASONS[errno.ENOSPC]) else reason
-        raise InputError(
-            Finding("error", "output", str(path), "file", found, "a place that can be written to")
-        ) from error
+        raise InputError(Finding("error", "output", str(path), "file", reason, _WRITABLE)) from error
 
 
 def _reason(error: Exception, path: Path) -> str:
     """Why an error hinders writing, in words; "" if it is no matter of the disk."""
     code = getattr(error, "errno", None)
-    if code in _REASONS:
-        return _REASONS[code]
     if path.is_dir():
         return _REASONS[errno.EISDIR]
     if not _may_write(path):
-        return _REASONS[errno.EACCES]
-    if isinstance(error, OSError) and not isinstance(error, RasterioError):
-        return str(error.strerror or error) or type(error).__name__
+        return _REASONS[errno.EROFS if code == errno.EROFS else errno.EACCES]
+    # HDF5 says "permission denied" of a full disk that may be written to.
+    if _is_full(path) and code in (None, errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EIO):
+        return _REASONS[errno.ENOSPC]
+    if isinstance(error, OSError):
+        return _REASONS.get(code or 0, "") or str(error.strerror or error) or type(error).__name__
     return ""
 
 
@@ -113,7 +111,7 @@ def _require_whole(path: Path, expected: object) -> None:
         full = _is_full(path)
         found = _REASONS[errno.ENOSPC] if full else "a file that reads back otherwise than it was written"
         _discard(path)
-        raise InputError(Finding("error", "output", str(path), "file", found, "a place that can be written to"))
+        raise InputError(Finding("error", "output", str(path), "file", found, _WRITABLE))
 
 
 # ------------------------------------------------------------------ cubes
@@ -277,13 +275,15 @@ def write_cog(raster: xr.DataArray, path: Path) -> Path:
         "overview_resampling": "average",
         "num_threads": 1,
     }
-    with writing(path) as target:
-        with rasterio.open(target, "w", **profile) as file:
+    # Made in memory: GDAL only logs what goes wrong while it closes a file on a disk.
+    with rasterio.MemoryFile() as memory:
+        with memory.open(**profile) as file:
             file.write(values, 1)
             file.set_band_description(1, str(raster.attrs.get("long_name", raster.name or "")))
             file.set_band_unit(1, str(raster.attrs.get("units", "")))
-        with rasterio.open(target) as back:
-            _require_whole(target, np.array_equal(back.read(1), values, equal_nan=True))
+        content = bytes(memory.getbuffer())
+    with writing(path) as target:
+        target.write_bytes(content)
     return path
 
 
