@@ -13,9 +13,7 @@ from models.heavy_rain import annual_maxima, heavy_rain_percentile, rx1day_month
 def daily(first="2000-10-01", last="2012-09-30", cells=1, seed=0):
     days = pd.date_range(first, last, freq="D")
     values = np.random.default_rng(seed).gamma(0.3, 10, (len(days), cells))
-    return xr.DataArray(
-        values, dims=("time", "cell"), coords={"time": days}, attrs={"units": "mm/day"}, name="rain"
-    )
+    return xr.DataArray(values, dims=("time", "cell"), coords={"time": days}, attrs={"units": "mm/day"}, name="rain")
 
 
 def maxima(values, start="2000-10"):

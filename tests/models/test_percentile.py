@@ -124,7 +124,11 @@ def test_more_rain_never_ranks_lower(month, more):
 
 
 def test_chunks_and_order_of_dimensions_change_nothing():
-    rain = xr.concat([wet(seed=s) for s in range(3)], dim="pcode").transpose("time", "pcode").assign_attrs(units="mm/month")
+    rain = (
+        xr.concat([wet(seed=s) for s in range(3)], dim="pcode")
+        .transpose("time", "pcode")
+        .assign_attrs(units="mm/month")
+    )
     own = season_to_date(rain, CALIBRATION)
     for other in (rain.chunk(time=17, pcode=2), rain.T):
         found = season_to_date(other, CALIBRATION).compute().transpose("time", "pcode")

@@ -77,7 +77,9 @@ def test_monthly_areas_are_ranked_in_their_own_month():
     """Every August holds half the water of March; neither is a drought."""
     times = pd.date_range("1981-01", periods=360, freq="MS")
     year = 1 + 0.01 * (times.year.to_numpy() - 1980)
-    area = xr.DataArray((np.where(times.month == 8, 10, 20) * year)[:, None], dims=("time", "pcode"), coords={"time": times})
+    area = xr.DataArray(
+        (np.where(times.month == 8, 10, 20) * year)[:, None], dims=("time", "pcode"), coords={"time": times}
+    )
     out = water_percentile(area, CALIBRATION)
     last = out.water_percentile.isel(pcode=0, time=slice(-12, None))
     assert last.values == pytest.approx(29.56 / 30.12)
@@ -90,7 +92,7 @@ def test_real_districts_of_iraq(shared_data):
     area = xr.DataArray(
         wide.to_numpy(),
         dims=("time", "pcode"),
-        coords={"time": pd.to_datetime(wide.index.astype(int).astype(str)), "pcode": list(wide.columns)},
+        coords={"time": pd.to_datetime([f"{int(y)}-01-01" for y in wide.index]), "pcode": list(wide.columns)},
     )
     assert find_years_without_imagery(area) == (1988, 1989, 1993, 1994, 1995, 1996, 1997)
     out = water_percentile(area, (1984, 2013))
