@@ -135,12 +135,13 @@ def _season_total(rain: xr.DataArray, times: pd.DatetimeIndex, start_month: int)
     """Sum since the last ``start_month``; NaN until a season was seen from its start, and after a gap."""
 
     def accumulate(values: np.ndarray) -> np.ndarray:
-        out = np.empty(values.shape, dtype=np.float64)
-        running = np.full(values.shape[:-1], np.nan)
+        months = np.moveaxis(values, -1, 0)
+        out = np.empty(months.shape, dtype=np.float64)
+        running = np.full(months.shape[1:], np.nan)
         for i, month in enumerate(times.month):
-            running = values[..., i].astype(np.float64) + (0.0 if month == start_month else running)
-            out[..., i] = running
-        return out
+            running = months[i].astype(np.float64) + (0.0 if month == start_month else running)
+            out[i] = running
+        return np.moveaxis(out, 0, -1)
 
     return xr.apply_ufunc(
         accumulate,
@@ -157,17 +158,17 @@ def _rank_months(
     values: np.ndarray, sample: np.ndarray, *, month: np.ndarray, calibrated: np.ndarray, min_years: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Percentile and status of arrays (..., time)."""
-    percentile = np.full(values.shape, np.nan)
-    n = np.zeros(values.shape)
+    x = np.ascontiguousarray(np.moveaxis(values, -1, 0))  # months first: each comparison runs over all units
+    record = np.ascontiguousarray(np.moveaxis(sample, -1, 0))
+    percentile = np.full(x.shape, np.nan)
+    n = np.zeros(x.shape)
     for m in np.unique(month):
-        rows = np.flatnonzero(month == m)
         reference = np.flatnonzero((month == m) & calibrated)
-        for row in rows:
-            others = sample[..., reference[reference != row]]
-            x = values[..., row, None]
-            n[..., row] = np.isfinite(others).sum(axis=-1) + 1.0
-            rank = 1.0 + (others < x).sum(axis=-1) + 0.5 * (others == x).sum(axis=-1)
-            percentile[..., row] = gringorten(rank, n[..., row])
-    enough = np.isfinite(values) & (n >= min_years)
+        for row in np.flatnonzero(month == m):
+            others = record[reference[reference != row]]
+            n[row] = np.isfinite(others).sum(axis=0) + 1.0
+            rank = 1.0 + (others < x[row]).sum(axis=0) + 0.5 * (others == x[row]).sum(axis=0)
+            percentile[row] = gringorten(rank, n[row])
+    enough = np.isfinite(x) & (n >= min_years)
     status = np.where(enough, np.int8(Status.ok), np.int8(Status.insufficient_data))
-    return np.where(enough, percentile, np.nan), status
+    return np.moveaxis(np.where(enough, percentile, np.nan), 0, -1), np.moveaxis(status, 0, -1)
