@@ -19,7 +19,7 @@ import xarray as xr
 from geodata.schema import KEEPS_VALUE, AlertLevel, ContractError, Manifest, Status, check_subdistricts
 
 from .palettes import palette_for
-from .rounding import largest_remainder, tenths
+from .rounding import printed_tenths, tenths
 from .words import CLASSES, LANGUAGES, TIERS, Catalogue, in_language, load_catalogue, sentence
 
 Kind = Literal["score", "level", "circles", "sureness"]
@@ -361,21 +361,11 @@ def _parts(page: SitePage) -> dict[str, Any]:
     names.sort(key=lambda n: n != "reference")
     table = page.scores[[f"contribution_{n}" for n in names]].apply(pd.to_numeric, errors="coerce")
     risk = _numbers(page.scores["risk"])
-    rows = [_printed(row, total) for row, total in zip(table.to_numpy(dtype="float64"), risk, strict=True)]
+    rows = [printed_tenths(row, total) for row, total in zip(table.to_numpy(dtype="float64"), risk, strict=True)]
     labels = {
         n: _texts(page.hazards[n].label, page.languages) for n in names if n in page.hazards and page.hazards[n].label
     }
     return {"key": names, "label": labels, "rows": rows}
-
-
-def _printed(row: np.ndarray, total: float) -> list[int | None] | None:
-    if np.isnan(total) or np.isnan(row).all():
-        return None
-    there = [i for i, v in enumerate(row) if not np.isnan(v)]
-    printed: list[int | None] = [None] * len(row)
-    for i, value in zip(there, largest_remainder([row[i] for i in there], tenths(total)), strict=True):
-        printed[i] = value
-    return printed
 
 
 def _reasons(page: SitePage) -> dict[str, Any]:

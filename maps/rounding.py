@@ -44,3 +44,22 @@ def largest_remainder(parts: Sequence[float], total: int) -> list[int]:
     for i in by_remainder[:missing]:
         floors[i] += 1
     return floors
+
+
+def printed_tenths(parts: Sequence[float], whole: float) -> list[int | None] | None:
+    """Parts in tenths that add up to the printed ``whole``; an absent part stays absent.
+
+    Returns
+    -------
+    list of int or None, or None where the whole or every part is NaN
+
+    >>> printed_tenths([5.0, 1.26, -0.11, float("nan")], 6.15)
+    [50, 13, -1, None]
+    """
+    there = [i for i, part in enumerate(parts) if not math.isnan(part)]
+    if math.isnan(whole) or not there:
+        return None
+    printed: list[int | None] = [None] * len(parts)
+    for i, value in zip(there, largest_remainder([parts[i] for i in there], tenths(whole)), strict=True):
+        printed[i] = value
+    return printed

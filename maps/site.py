@@ -12,7 +12,7 @@ from typing import Any
 
 import folium
 import numpy as np
-from branca.element import Element, Figure, MacroElement
+from branca.element import Element, Figure
 from jinja2 import Template
 
 from .onefile import (
@@ -40,18 +40,30 @@ class _Verbatim(Element):
         self.text = text
 
 
-class _Start(MacroElement):
-    """What follows the map, and the call that hands the map to our script once Folium has made it."""
+class _Start(Element):
+    """What follows the map, and the call that hands the map to our script once Folium has made it.
 
-    _template = Template(
-        "{% macro html(this, kwargs) %}{{ this.after }}{% endmacro %}"
-        "{% macro script(this, kwargs) %}wadi({{ this.map_name }}, {{ this.places_name }});{% endmacro %}"
-    )
+    Folium reads what a macro element renders as a template once more, so text from data must
+    not pass through one.
+    """
 
     def __init__(self, map_name: str, places_name: str, after: str):
         super().__init__()
-        self._name = "Start"
         self.map_name, self.places_name, self.after = map_name, places_name, after
+
+    def render(self, **kwargs: Any) -> str:
+        """Put both into the page; called by Folium after it has put the map."""
+        figure = _figure_of(self)
+        figure.html.add_child(_Verbatim(self.after), name="after")
+        figure.script.add_child(_Verbatim(f"wadi({self.map_name}, {self.places_name});"), name="start")
+        return ""
+
+
+def _figure_of(element: Element) -> Figure:
+    figure = element.get_root()
+    if not isinstance(figure, Figure):
+        raise SiteError(f"site: the map stands in a {type(figure).__name__}, expected a Figure")
+    return figure
 
 
 def build_site(page: SitePage) -> str:
@@ -84,9 +96,7 @@ def _figure(page: SitePage) -> Figure:
     places.add_to(site)
     block = f'<script type="application/json" id="wadi-data">{json_in_script(data)}</script>'
     site.add_child(_Start(site.get_name(), places.get_name(), after_map(page, words, data) + block))
-    figure = site.get_root()
-    if not isinstance(figure, Figure):
-        raise SiteError(f"site: the map stands in a {type(figure).__name__}, expected a Figure")
+    figure = _figure_of(site)
     figure.html.add_child(_Verbatim(before_map(page, words)), name="shell")
     figure.header.add_child(_Verbatim(f"<style>{asset('wadi.css')}</style>"), name="style")
     figure.header.add_child(_Verbatim(f"<script>{asset('wadi.js')}</script>"), name="script")
@@ -115,7 +125,7 @@ def _ground(page: SitePage) -> folium.Map:
 
 
 def features(subdistricts: Any) -> dict[str, Any]:
-    """GeoJSON of the subdistricts: shape and p-code, nothing else, three decimals (about 100 m).
+    """GeoJSON of the subdistricts: shape and row number, no text; three decimals (about 100 m).
 
     Parameters
     ----------
@@ -124,8 +134,8 @@ def features(subdistricts: Any) -> dict[str, Any]:
     return {
         "type": "FeatureCollection",
         "features": [
-            {"type": "Feature", "id": str(pcode), "properties": {}, "geometry": _rounded(shape.__geo_interface__)}
-            for pcode, shape in zip(subdistricts.index, subdistricts.geometry, strict=True)
+            {"type": "Feature", "id": row, "properties": {}, "geometry": _rounded(shape.__geo_interface__)}
+            for row, shape in enumerate(subdistricts.geometry)
         ],
     }
 

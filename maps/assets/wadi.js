@@ -441,7 +441,7 @@ function wadi(map, places) {
     if (!data.absent.length) return;
     absent.appendChild(el('h3', {}, [t('rail.absent')]));
     absent.appendChild(el('ul', {style: {listStyle: 'none'}}, data.absent.map((a) =>
-      el('li', {'data-hazard': a.key}, [hazardName(a) + ' ', el('small', {}, [a.why && here(a.why) ? here(a.why) : t('status.input_missing')])]))));
+      el('li', {'data-hazard': a.key}, [hazardName(a) + ': ', el('small', {}, [a.why && here(a.why) ? here(a.why) : t('status.input_missing')])]))));
   }
 
   const hazardName = (a) => (a.label ? here(a.label) : state.lang.words['hazard.' + a.key] || a.key);
@@ -1043,7 +1043,7 @@ function wadi(map, places) {
 
   const position = {};
   units.pcode.forEach((p, i) => (position[p] = i));
-  places.eachLayer((shape) => (shapes[position[shape.feature.id]] = shape));
+  places.eachLayer((shape) => (shapes[shape.feature.id] = shape));
   root.classList.add('js');
   map.invalidateSize({pan: false});
   map.setMinZoom(1);

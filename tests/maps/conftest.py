@@ -14,6 +14,7 @@ import xarray as xr
 
 from geodata.schema import Manifest, Source, Status
 from maps.page import HazardWords, SitePage, standard_layers
+from maps.site import build_site
 
 STATUSES = [s.name for s in Status]
 
@@ -174,3 +175,25 @@ def country() -> gpd.GeoDataFrame:
 @pytest.fixture(scope="session")
 def page(country: gpd.GeoDataFrame) -> SitePage:
     return fake_page(country, outlines(country, "adm1_pcode"), outlines(country, "adm2_pcode"))
+
+
+@pytest.fixture(scope="session")
+def make_page(country: gpd.GeoDataFrame):
+    """A page with changes, on the made-up country."""
+    lines, districts = outlines(country, "adm1_pcode"), outlines(country, "adm2_pcode")
+
+    def make(subdistricts: gpd.GeoDataFrame = country, **changes: Any) -> SitePage:
+        return fake_page(subdistricts, lines, districts, **changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_manifest():
+    """A receipt with changes."""
+    return fake_manifest
+
+
+@pytest.fixture(scope="session")
+def html(page: SitePage) -> str:
+    return build_site(page)

@@ -1,0 +1,304 @@
+"""The subdistrict table for other programs: CSV, its HXL twin, and a workbook for people.
+
+The table arrives rounded. Here nothing is computed: what is unknown stays empty, with the
+reason in its status beside it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xlsxwriter
+
+from geodata.schema import AlertLevel, ContractError, Manifest, Status
+
+from .rounding import half_up, printed_tenths
+from .words import load_catalogue, sentence
+
+COLUMNS = (
+    "pcode", "name_en", "name_ar", "name_ckb", "adm1_pcode", "adm1_name", "adm2_pcode", "adm2_name", "area_km2",
+    "residents", "displaced_households", "displaced_people", "displaced_climate_households", "returnee_households",
+    "hazard_drought", "hazard_water", "hazard_heavy_rain", "hazard", "exposure", "vulnerability", "lack_of_coping",
+    "risk", "risk_class", "risk_low", "risk_high", "risk_tier", "lack_of_reliability", "main_driver",
+    "warning_score", "alert_level", "alert_basis", "warning_reason", "status", "as_of",
+)  # fmt: skip
+"""Columns of ``subdistricts.csv``, in this order; statuses and further columns follow."""
+
+COUNTS = (
+    "residents", "displaced_households", "displaced_people", "displaced_climate_households", "returnee_households",
+)  # fmt: skip
+INTEGERS = (*COUNTS, "alert_level")
+
+TAGS: Mapping[str, str] = {
+    "pcode": "#adm3+code", "name_en": "#adm3+name+i_en", "name_ar": "#adm3+name+i_ar", "name_ckb": "#adm3+name+i_ckb",
+    "adm1_pcode": "#adm1+code", "adm1_name": "#adm1+name", "adm2_pcode": "#adm2+code", "adm2_name": "#adm2+name",
+    "area_km2": "#indicator+area+km2", "residents": "#population+residents",
+    "displaced_households": "#affected+idps+hh",
+    "displaced_people": "#affected+idps+ind", "displaced_climate_households": "#affected+idps+climate+hh",
+    "returnee_households": "#affected+returnees+hh", "risk_class": "#severity+risk+class",
+    "risk_low": "#severity+risk+min", "risk_high": "#severity+risk+max", "risk_tier": "#severity+risk+tier",
+    "main_driver": "#indicator+risk+driver", "alert_level": "#severity+alert+level", "alert_basis": "#meta+alert+basis",
+    "warning_reason": "#description+alert", "status": "#status+risk", "as_of": "#date+period",
+}  # fmt: skip
+"""HXL tags; any other score is ``#severity+<name>``, its status ``#status+<name>``."""
+
+
+def publishable(table: pd.DataFrame, round_half_up: Callable[[pd.Series], pd.Series] | None = None) -> pd.DataFrame:
+    """The score table as it is printed: one decimal, whole counts, the reason in English.
+
+    Parameters
+    ----------
+    table : DataFrame, index pcode, unrounded; the columns of the score table
+    round_half_up : rounds a column to one decimal; this package's own law if none is given
+
+    Returns
+    -------
+    DataFrame, index pcode sorted; ``warning_reason`` in place of reason code and values
+    """
+    rounded = table.sort_index().drop(columns=["reason_code", "reason_values"], errors="ignore")
+    law = round_half_up or (lambda s: s.map(half_up, na_action="ignore"))
+    parts = [c for c in rounded.columns if c.startswith("contribution_")]
+    printed = printed_parts(rounded[parts], rounded["risk"]) if parts else rounded[parts]
+    for column in rounded.columns:
+        if pd.api.types.is_float_dtype(rounded[column]):
+            rounded[column] = law(rounded[column])
+    for column in INTEGERS:
+        if column in rounded:
+            rounded[column] = pd.to_numeric(rounded[column], errors="coerce").round().astype("Int64")
+    rounded[parts] = printed
+    if "reason_code" in table:
+        rounded["warning_reason"] = reasons(table.sort_index())
+    return rounded
+
+
+def printed_parts(parts: pd.DataFrame, whole: pd.Series) -> pd.DataFrame:
+    """Unrounded parts as they are printed: they add up to their printed whole; no whole, no parts."""
+    rows = [
+        [np.nan if v is None else v / 10 for v in printed_tenths(row, total) or [None] * len(row)]
+        for row, total in zip(parts.to_numpy(dtype="float64"), whole.to_numpy(dtype="float64"), strict=True)
+    ]
+    return pd.DataFrame(rows, index=parts.index, columns=parts.columns)
+
+
+def reasons(table: pd.DataFrame, lang: str = "en") -> list[str]:
+    """The sentence behind each level, in the table's order."""
+    values = [v if isinstance(v, Mapping) else {} for v in table["reason_values"]]
+    codes = table["reason_code"].fillna("").astype(str)
+    return [sentence(lang, code, v) for code, v in zip(codes, values, strict=True)]
+
+
+def ordered_columns(table: pd.DataFrame) -> list[str]:
+    """Contract columns first, then their statuses, then whatever else there is, by name."""
+    held = ["pcode", *table.columns]
+    if absent := [c for c in COLUMNS if c not in held]:
+        raise ContractError(f"subdistricts.csv: columns {absent} absent")
+    statuses = [f"{c}_status" for c in COLUMNS if f"{c}_status" in held]
+    rest = sorted(set(held) - set(COLUMNS) - set(statuses))
+    return [*COLUMNS, *statuses, *rest]
+
+
+# ------------------------------------------------------------------ CSV
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, int | np.integer):
+        return str(int(value))
+    if isinstance(value, float | np.floating):
+        return f"{half_up(float(value)):.1f}"
+    return str(value)
+
+
+def _rows(table: pd.DataFrame, columns: Sequence[str]) -> list[list[str]]:
+    whole = table.sort_index()
+    cells = [[_cell(c, v) for v in (whole.index if c == "pcode" else whole[c])] for c in columns]
+    return [list(row) for row in zip(*cells, strict=True)]
+
+
+def _write(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    path.write_text(text.getvalue(), encoding="utf-8", newline="")
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """``subdistricts.csv``: one row per subdistrict sorted by p-code, UTF-8, unknown empty.
+
+    Parameters
+    ----------
+    table : DataFrame, index pcode, already rounded (`publishable`); the contract's columns and any others
+    """
+    columns = ordered_columns(table)
+    _write(path, [columns, *_rows(table, columns)])
+
+
+def tag(column: str) -> str:
+    """The HXL tag of a column.
+
+    >>> tag("hazard_drought"), tag("risk_status"), tag("pcode")
+    ('#severity+hazard+drought', '#status+risk', '#adm3+code')
+    """
+    if column in TAGS:
+        return TAGS[column]
+    if column.endswith("_status"):
+        return "#status+" + column.removesuffix("_status").replace("_", "+")
+    return "#severity+" + column.replace("_", "+")
+
+
+def write_hxl_csv(table: pd.DataFrame, path: Path) -> None:
+    """The same table with a row of HXL tags under the header."""
+    columns = ordered_columns(table)
+    _write(path, [columns, [tag(c) for c in columns], *_rows(table, columns)])
+
+
+# ------------------------------------------------------------------ workbook
+
+MEANINGS: Mapping[str, str] = {
+    "pcode": "Unique code of the subdistrict",
+    "area_km2": "Area, km2, on the ellipsoid",
+    "residents": "People who live there and are not displaced",
+    "displaced_households": "Displaced households: to the nearest 5; empty with status 'suppressed' means 1 to 4",
+    "displaced_people": "Households times the declared factor, computed after protection",
+    "risk": "Risk score, 0 to 10, 10 worst; geometric mean of the dimensions assessed for the whole country",
+    "risk_class": "Class of the unrounded score; the limits are in the sources sheet of the site",
+    "risk_low": "Low end of the likely range (9 chances in 10)",
+    "risk_high": "High end of the likely range (9 chances in 10)",
+    "risk_tier": "Group A (highest) to E; places in one group cannot be told apart",
+    "lack_of_reliability": "How little we know, 0 to 10, 10 worst",
+    "main_driver": "The part that adds most to the score",
+    "alert_level": "-1 not assessed, " + ", ".join(f"{a.value} {a.name.lower()}" for a in AlertLevel if a >= 0),
+    "alert_basis": "What the level rests on: monitoring, outlook or forecast",
+    "status": "Status of the risk score",
+    "as_of": "The month the table speaks about",
+}
+
+
+def _meaning(column: str) -> str:
+    if column.endswith("_status"):
+        return f"Why {column.removesuffix('_status')} has, or lacks, a value"
+    return MEANINGS.get(column, "0 to 10, 10 worst" if column.startswith("hazard") else "")
+
+
+def write_xlsx(table: pd.DataFrame, manifest: Manifest, path: Path) -> None:
+    """A workbook for people: the scores, what the columns and statuses mean, the sources and their ages.
+
+    Text that looks like a formula stays text, and the creation date is the day of issue, so
+    that equal runs give equal bytes.
+
+    Parameters
+    ----------
+    table : DataFrame, index pcode, already rounded (`publishable`)
+    manifest : Manifest
+    """
+    options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "in_memory": True}
+    with xlsxwriter.Workbook(str(path), options) as book:
+        book.set_properties(
+            {"title": _title(manifest), "created": datetime.combine(manifest.issued, datetime.min.time())}
+        )
+        _scores_sheet(book, table, manifest)
+        _definitions_sheet(book, table, manifest)
+        _sources_sheet(book, manifest)
+
+
+def _title(manifest: Manifest) -> str:
+    words = load_catalogue("en")
+    flags = [words(f"banner.{n}") for n in ("exercise", "synthetic") if getattr(manifest, n)]
+    without = [words(f"without.{d}") for d in manifest.dimensions_missing]
+    name = manifest.country_name.get("en", manifest.country)
+    risk = ", ".join([words("layer.risk"), *without])
+    return ". ".join([*flags, f"{risk}: {name}, {manifest.as_of}, issued {manifest.issued.isoformat()}"])
+
+
+def _sheet(book: Any, name: str, heads: Sequence[str], widths: Sequence[float], banner: str) -> Any:
+    """A sheet whose first row says what it is, with frozen, filtered heads below."""
+    sheet = book.add_worksheet(name)
+    sheet.write_string(0, 0, banner, book.add_format({"bold": True}))
+    head = book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"})
+    for k, (text, width) in enumerate(zip(heads, widths, strict=True)):
+        sheet.write_string(1, k, text, head)
+        sheet.set_column(k, k, width)
+    return sheet
+
+
+def _finish(sheet: Any, rows: int, columns: int, frozen: int = 1) -> None:
+    sheet.freeze_panes(2, frozen)
+    sheet.autofilter(1, 0, 1 + max(rows, 1), columns - 1)
+
+
+def _scores_sheet(book: Any, table: pd.DataFrame, manifest: Manifest) -> None:
+    columns, whole = ordered_columns(table), table.sort_index()
+    widths = [
+        26 if c.startswith(("name", "adm1_name", "adm2_name")) else 60 if c == "warning_reason" else 14 for c in columns
+    ]
+    sheet = _sheet(book, "scores", columns, widths, _title(manifest))
+    score, count = book.add_format({"num_format": "0.0"}), book.add_format({"num_format": "#,##0"})
+    for k, column in enumerate(columns):
+        for row, value in enumerate(whole.index if column == "pcode" else whole[column], start=2):
+            text = _cell(column, value)
+            if not text:
+                continue
+            if isinstance(value, float | int | np.number) and not isinstance(value, bool):
+                sheet.write_number(row, k, float(text), count if column in INTEGERS else score)
+            else:
+                sheet.write_string(row, k, text)
+    _finish(sheet, len(whole), len(columns), frozen=2)
+
+
+def _definitions_sheet(book: Any, table: pd.DataFrame, manifest: Manifest) -> None:
+    words = load_catalogue("en")
+    rows = [(c, tag(c), _meaning(c)) for c in ordered_columns(table)]
+    rows += [(f"status: {s.name}", "", words(f"status.{s.name}")) for s in Status]
+    rows += [(f"alert_level: {a.value}", "", words(f"alert.{a.name}")) for a in AlertLevel]
+    rows += [(f"hazard: {h}", "", words("status.input_missing")) for h in manifest.missing_hazards]
+    rows += [(f"dimension: {d}", "", words("status.input_missing")) for d in manifest.dimensions_missing]
+    sheet = _sheet(book, "definitions", ("name", "HXL tag", "meaning"), (32, 34, 100), _title(manifest))
+    for row, cells in enumerate(rows, start=2):
+        for k, text in enumerate(cells):
+            sheet.write_string(row, k, text)
+    _finish(sheet, len(rows), 3)
+
+
+def _sources_sheet(book: Any, manifest: Manifest) -> None:
+    heads = (
+        "source",
+        "first",
+        "last",
+        "age_days",
+        "status",
+        "units",
+        "licence",
+        "attribution",
+        "file",
+        "sha256",
+        "note",
+    )
+    sheet = _sheet(book, "sources", heads, (34, 10, 10, 10, 12, 12, 30, 60, 40, 20, 60), _title(manifest))
+    for row, s in enumerate(manifest.sources, start=2):
+        age = "" if s.age_days is None else str(s.age_days)
+        label, note = s.label.get("en", s.name), s.note.get("en", "")
+        cells = (
+            label,
+            s.first,
+            s.last,
+            age,
+            s.status,
+            s.native_units,
+            s.licence,
+            s.attribution,
+            s.location,
+            s.sha256,
+            note,
+        )
+        for k, text in enumerate(cells):
+            sheet.write_string(row, k, str(text))
+    _finish(sheet, len(manifest.sources), len(heads))
