@@ -70,7 +70,7 @@ def hazard_on_months(
     """
     method = HAZARDS[options.method]
     dated = options.model_copy(update={"max_age_days": source.max_age_days})
-    indices = method.index(inputs, dated, plan.settings.calibration.years)
+    indices = method.index(inputs, dated, options.calibration_years or plan.settings.calibration.years)
     # An index of daily values is a monthly one.
     cadence = "month" if source.cadence == "day" else source.cadence
     monthly = on_months(indices, source.model_copy(update={"cadence": cadence}), plan)
@@ -112,6 +112,7 @@ def on_months(values: xr.Dataset, source: SourceOptions, plan: Plan) -> xr.Datas
             available_after_days=source.available_after_days,
             max_age_days=source.max_age_days,
             months=months,
+            skip_missing=True,  # a year without imagery leaves the one before standing, with its own age
         )
     return out
 

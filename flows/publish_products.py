@@ -14,7 +14,6 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 import xarray as xr
-from maps.tables import publishable, write_csv, write_hxl_csv, write_xlsx
 from prefect import flow
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
@@ -23,6 +22,7 @@ from geodata.simplify import simplify
 from geodata.store import read_cube, write_cube, write_geopackage, write_geoparquet, writing
 from maps.page import HazardWords, SitePage, standard_layers
 from maps.site import build_site
+from maps.tables import publishable, write_csv, write_hxl_csv, write_xlsx
 
 from .compute_hazards import on_months, on_one_axis
 from .gaps import gaps_of

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import xarray as xr
 
+from geodata.grids import grid_of, row_areas
 from geodata.options import SourceOptions
 from geodata.rasters import RasterStack
-from geodata.schema import Findings
+from geodata.schema import Findings, Status, status_like
 from geodata.store import write_cog
-from models.hazards import HAZARDS, HazardOptions
+from models.hazards import HazardOptions
 
 from .compute_hazards import hazard_on_months
 from .plan import Plan
@@ -28,7 +30,7 @@ def write_rasters(plan: Plan, folder: Path) -> list[Path]:
     written = []
     for name, options in plan.settings.assessed_hazards.items():
         source = plan.settings.sources[options.source]
-        if isinstance(source, RasterStack) and "cells" in HAZARDS[options.method].__dataclass_fields__:
+        if isinstance(source, RasterStack):
             written.append(write_cog(hazard_of_cells(name, options, source, plan), folder / f"hazard_{name}.tif"))
     return written
 
@@ -36,8 +38,19 @@ def write_rasters(plan: Plan, folder: Path) -> list[Path]:
 def hazard_of_cells(name: str, options: HazardOptions, source: SourceOptions, plan: Plan) -> xr.DataArray:
     """Score of every cell in the as-of month. Returns: DataArray (lat, lon), 0-10, NaN where not assessed."""
     raster = source.read(Path(plan.data), Findings(f"sources.{options.source}"))
-    inputs = xr.Dataset({options.source: raster.stack({CELL: ("lat", "lon")})})
+    if source.quantity == "area_share":
+        raster = (raster * cell_areas_km2(raster)).assign_attrs(raster.attrs, units="km2")
+    flat = raster.load().stack({CELL: ("lat", "lon")}).drop_vars(["lat", "lon", CELL])
+    inputs = xr.Dataset({options.source: flat.assign_coords({CELL: range(flat.sizes[CELL])})})
+    inputs[f"{options.source}_status"] = status_like(inputs[options.source], Status.input_missing)
     scored = hazard_on_months(name, inputs, options, source, plan)[f"hazard_{name}"].isel(time=-1)
-    cells = scored.unstack(CELL).sortby("lat", ascending=False)
+    cells = raster.isel(time=0, drop=True).copy(data=scored.values.reshape(raster.shape[1:]))
     label = f"hazard: {name} (0-10), cell by cell, {plan.as_of}"
     return cells.assign_attrs(units="1", long_name=label, crs=raster.attrs["crs"]).rename(f"hazard_{name}")
+
+
+def cell_areas_km2(raster: xr.DataArray) -> xr.DataArray:
+    """Area of the cells of each row on a sphere of equal area (radius 6371.007 km). Returns: DataArray (lat,)."""
+    grid = grid_of(raster)
+    at_the_equator = (math.pi / 180 * 6371.007) ** 2 * grid.dx * grid.dy
+    return xr.DataArray(row_areas(grid) * at_the_equator, dims="lat", coords={"lat": raster["lat"]})

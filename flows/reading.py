@@ -19,7 +19,6 @@ from geodata.calendar import period_ends, period_label, period_start
 from geodata.displacement import account, count_by_unit, place
 from geodata.grids import grid_of
 from geodata.options import SourceOptions
-from geodata.rasters import check_values
 from geodata.schema import Finding, Findings, InputError, Status, status_attrs
 from geodata.sources import read_source
 from geodata.zonal import zonal_mean, zonal_weights
@@ -31,7 +30,6 @@ from .settings import DISPLACEMENT
 
 read_boundaries_step = reading("read-boundaries")(read_boundaries)
 read_source_step = reading("read-source")(read_source)
-check_values_step = reading("check-values")(check_values)
 zonal_weights_step = computing("zonal-weights")(zonal_weights)
 zonal_mean_step = reading("zonal-mean")(zonal_mean)
 place_step = computing("place-locations")(place)
@@ -89,8 +87,6 @@ def _read_source(country: Country, name: str, options: SourceOptions, root: Path
         return
     values = read_source_step(options, root, log, country.subdistricts)
     if isinstance(values, xr.DataArray):
-        check_values_step(values, options, log)
-        log.stop()
         country.cubes[name] = by_subdistrict(values, name, options, country.subdistricts)
     elif name == DISPLACEMENT:
         country.sites, cube, country.households = placed_and_protected(values, options, country.subdistricts, log)

@@ -46,6 +46,7 @@ class HazardOptions(BaseModel):
     breakpoints: Breakpoints
     breakpoints_source: str
     max_age_days: int | None = None  # index carried to later months is stale beyond this age
+    calibration_years: tuple[int, int] | None = None  # where the source's record is not the country's period
 
     @field_validator("breakpoints")
     @classmethod
@@ -60,6 +61,7 @@ class DroughtOptions(HazardOptions):
     method: Literal["spi"] = "spi"
     source: str = "rain"
     scales_months: tuple[int, ...] = (6, 12, 24)  # the first that is informative this month speaks
+    further_scales_months: tuple[int, ...] = (1, 3)  # computed beside them, for those who read the indices
     trace_mm: float = 1.0
     min_years: int = 30
     min_positive: int = 20
@@ -321,7 +323,7 @@ def _hazard(name: str, score: xr.DataArray, status: xr.DataArray) -> dict[str, x
 def _drought_index(inputs: xr.Dataset, options: DroughtOptions, calibration: tuple[int, int]) -> xr.Dataset:
     rain, flags = _input(inputs, options.source)
     out: dict[str, xr.DataArray] = {}
-    for k in options.scales_months:
+    for k in sorted({*options.scales_months, *options.further_scales_months}):
         one = spi(
             rain,
             k,
