@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 
-import numpy as np
 import xarray as xr
 
 from geodata.schema import KEEPS_VALUE, has_status
@@ -81,13 +80,3 @@ def median_age_years(ages_days: Sequence[xr.DataArray]) -> xr.DataArray:
     """
     stacked = xr.concat(list(ages_days), dim="input", join="exact").clip(min=0.0)
     return (stacked.median("input", skipna=True) / 365.25).assign_attrs(units="years", long_name="median age of inputs")
-
-
-def class_of_confidence(score: xr.DataArray) -> np.ndarray:
-    """Three words of confidence for readers: good, fair, weak ("" where unknown).
-
-    >>> class_of_confidence(xr.DataArray([1.0, 4.0, 7.0])).tolist()
-    ['good', 'fair', 'weak']
-    """
-    values = np.asarray(score, dtype=float)
-    return np.select([np.isnan(values), values <= 2.5, values <= 5.0], ["", "good", "fair"], "weak")

@@ -52,7 +52,8 @@ def warning(
         ``warning_score_status``; ``alert_level`` (AlertLevel, int8; NO_DATA only where no hazard
         may speak); ``alert_hazard`` and ``warning_hazard`` (int8 flags, words by
         `models.risk.flag_words`: the hazard that sets the level, and the highest one; -1 none);
-        ``alert_months`` (observed months in a row at or above the level's threshold; 0 if normal or no data).
+        ``alert_months`` (observed months in a row at or above the level's threshold; 0 if normal or no
+        data); ``score_months`` (the same for the highest hazard and the threshold its score is above now).
 
     References
     ----------
@@ -75,7 +76,8 @@ def warning(
     # of hazards at the same level the one with the higher score speaks; of equal scores the one declared first
     speaker = np.where(top >= 0, np.argmax(np.where(level == top, now, -np.inf), axis=0), -1)
     loudest = np.where(np.isfinite(highest), np.argmax(now, axis=0), -1)
-    months = _months_at(raw, seen, speaker, top)
+    runs = _runs(raw, seen)
+    now_at = np.where(loudest >= 0, _pick(raw, loudest), 0)
     flags = np.stack([hazards[f"hazard_{n}_status"].transpose("time", "pcode").to_numpy() for n in present])
     status = np.where(loudest >= 0, _pick(flags, loudest), int(Status.insufficient_data))
 
@@ -97,7 +99,12 @@ def warning(
             "warning_hazard": like(loudest, "int8", "").assign_attrs(
                 name_flags(present, "hazard with the highest score")
             ),
-            "alert_months": like(months, "int16", "observed months in a row at this level or above"),
+            "alert_months": like(
+                _months_at(runs, speaker, top), "int16", "observed months in a row at this level or above"
+            ),
+            "score_months": like(
+                _months_at(runs, loudest, now_at), "int16", "observed months in a row as high as the highest hazard"
+            ),
         }
     )
 
@@ -149,7 +156,7 @@ def warning_reasons(
         else:
             code, limit = "normal", limits[0]
         values = _facts(facts, name, i, (worse_when or {}).get(name, "high" if name == "heavy_rain" else "low"))
-        months = int(now["alert_months"][i]) if level > 0 else int(reached > 0)
+        months = int(now["alert_months" if level > 0 else "score_months"][i])
         rows[pcode] = (code, {"hazard": name, "score": score, "threshold": float(limit), "months": months, **values})
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["reason_code", "reason_values"])
     return table.rename_axis("pcode")
@@ -212,17 +219,22 @@ def _held(raw: np.ndarray, seen: np.ndarray, persistence: int) -> np.ndarray:
     return held
 
 
-def _months_at(raw: np.ndarray, seen: np.ndarray, speaker: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """Observed months in a row in which the speaking hazard was at the level now shown, or above."""
+def _runs(raw: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Observed months in a row (step, hazard, time, pcode) at or above each of the three thresholds."""
     run = np.zeros((3, *raw.shape), dtype=int)
     for t in range(raw.shape[1]):
         before = run[:, :, t - 1] if t else np.zeros((3, raw.shape[0], raw.shape[2]), dtype=int)
         for step in range(3):
             reached = raw[:, t] >= step + 1
             run[step, :, t] = np.where(seen[:, t], np.where(reached, before[step] + 1, 0), before[step])
+    return run
+
+
+def _months_at(runs: np.ndarray, speaker: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """Length of the run of the speaking hazard at its level; 0 below every threshold."""
     months = np.zeros(level.shape, dtype=int)
-    for step in range(3):
-        months = np.where(level == step + 1, _pick(run[step], speaker), months)
+    for step, run in enumerate(runs):
+        months = np.where(level == step + 1, _pick(run, speaker), months)
     return months
 
 

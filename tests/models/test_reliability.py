@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geodata.schema import Status
-from models.reliability import class_of_confidence, lack_of_reliability, median_age_years, missing_share
+from models.reliability import lack_of_reliability, median_age_years, missing_share
 
 laws = settings(max_examples=60, deadline=None)
 
@@ -52,8 +52,3 @@ def test_missing_counts_what_was_declared_even_if_never_computed():
 def test_the_median_age_leaves_out_what_is_absent_and_no_input_is_younger_than_now():
     ages = [xr.DataArray([365.25, np.nan], dims="pcode"), xr.DataArray([-30.0, 730.5], dims="pcode")]
     assert median_age_years(ages).values == pytest.approx([0.5, 2.0])
-
-
-def test_three_words_of_confidence():
-    words = class_of_confidence(xr.DataArray([0.0, 2.5, 2.6, 5.0, 5.1, np.nan]))
-    assert words.tolist() == ["good", "good", "fair", "fair", "weak", ""]

@@ -222,3 +222,9 @@ def test_a_level_not_yet_persistent_names_the_threshold_it_waits_at():
 def test_months_above_do_not_count_masked_ones():
     _, values = reason(hazards(drought=[7, NAN, 7, NAN, 7]), ["drought"])
     assert values["months"] == 3
+
+
+def test_months_of_a_level_not_yet_persistent_are_counted_too():
+    """Three months are asked for; two of 7 stand."""
+    code, values = reason(hazards(drought=[1, 7, 7]), ["drought"], persistence_months=3)
+    assert (code, values["months"], values["threshold"]) == ("not_persistent", 2, 6.0)
