@@ -372,11 +372,19 @@ def _reasons(page: SitePage) -> dict[str, Any]:
     """Each sentence once; units point at them."""
     codes = page.scores["reason_code"].fillna("").astype(str)
     values = [v if isinstance(v, Mapping) else {} for v in page.scores["reason_values"]]
-    said = [tuple(sentence(lang, c, v) for lang in page.languages) for c, v in zip(codes, values, strict=True)]
+    labels = {lang: hazard_labels(page.hazards, lang) for lang in page.languages}
+    said = [
+        tuple(sentence(lang, c, v, labels[lang]) for lang in page.languages) for c, v in zip(codes, values, strict=True)
+    ]
     unique = list(dict.fromkeys(said))
     where = {s: i for i, s in enumerate(unique)}
     texts = {lang: [s[k] for s in unique] for k, lang in enumerate(page.languages)}
     return {"text": texts, "of": [where[s] for s in said]}
+
+
+def hazard_labels(hazards: Mapping[str, HazardWords], lang: str) -> dict[str, str]:
+    """Names of the hazards that bring their own, in one language."""
+    return {name: in_language(words.label, lang)[0] for name, words in hazards.items() if words.label}
 
 
 def _history(page: SitePage) -> dict[str, Any]:

@@ -16,13 +16,14 @@ def tenths(value: float) -> int:
     return int(Decimal(repr(float(value))).scaleb(1).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
-def half_up(value: float) -> float:
-    """``value`` to one decimal, half up; the one rounding of a product.
+def half_up(value: float, ndigits: int = 1) -> float:
+    """``value`` to ``ndigits`` decimals, half up; the one rounding of a product.
 
-    >>> half_up(4.45), half_up(4.44)
-    (4.5, 4.4)
+    >>> half_up(4.45), half_up(4.44), half_up(0.125, 2)
+    (4.5, 4.4, 0.13)
     """
-    return tenths(value) / 10
+    step = Decimal(1).scaleb(-ndigits)
+    return float(Decimal(repr(float(value))).quantize(step, rounding=ROUND_HALF_UP)) + 0.0
 
 
 def largest_remainder(parts: Sequence[float], total: int) -> list[int]:

@@ -50,32 +50,50 @@ TAGS: Mapping[str, str] = {
 """HXL tags; any other score is ``#severity+<name>``, its status ``#status+<name>``."""
 
 
-def publishable(table: pd.DataFrame, round_half_up: Callable[[pd.Series], pd.Series] | None = None) -> pd.DataFrame:
-    """The score table as it is printed: one decimal, whole counts, the reason in English.
+def decimals(column: str) -> int:
+    """Decimals a column is printed with: scores, their parts and areas one; the indices behind them two.
+
+    >>> decimals("risk"), decimals("contribution_water"), decimals("drought_percentile")
+    (1, 1, 2)
+    """
+    return 1 if column in COLUMNS or column.startswith(("contribution_", "hazard_")) else 2
+
+
+def publishable(
+    table: pd.DataFrame,
+    round_half_up: Callable[[pd.Series, int], pd.Series] | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """The score table as it is printed: rounded once, whole counts, the reason in English.
 
     Parameters
     ----------
     table : DataFrame, index pcode, unrounded; the columns of the score table
-    round_half_up : rounds a column to one decimal; this package's own law if none is given
+    round_half_up : rounds a column to a number of decimals; this package's own law if none is given
+    labels : mapping, hazard -> its English name, for hazards without words in the catalogues
 
     Returns
     -------
     DataFrame, index pcode sorted; ``warning_reason`` in place of reason code and values
     """
-    rounded = table.sort_index().drop(columns=["reason_code", "reason_values"], errors="ignore")
-    law = round_half_up or (lambda s: s.map(half_up, na_action="ignore"))
-    parts = [c for c in rounded.columns if c.startswith("contribution_")]
-    printed = printed_parts(rounded[parts], rounded["risk"]) if parts else rounded[parts]
+    whole = table.sort_index()
+    rounded = whole.drop(columns=["reason_code", "reason_values"], errors="ignore").copy()
+    law = round_half_up or _half_up
     for column in rounded.columns:
-        if pd.api.types.is_float_dtype(rounded[column]):
-            rounded[column] = law(rounded[column])
-    for column in INTEGERS:
-        if column in rounded:
+        if column in INTEGERS:
             rounded[column] = pd.to_numeric(rounded[column], errors="coerce").round().astype("Int64")
-    rounded[parts] = printed
-    if "reason_code" in table:
-        rounded["warning_reason"] = reasons(table.sort_index())
+        elif pd.api.types.is_float_dtype(rounded[column]):
+            rounded[column] = law(rounded[column], decimals(column))
+    parts = [c for c in whole.columns if c.startswith("contribution_")]
+    if parts:
+        rounded[parts] = printed_parts(whole[parts], whole["risk"])
+    if "reason_code" in whole:
+        rounded["warning_reason"] = reasons(whole, labels=labels)
     return rounded
+
+
+def _half_up(column: pd.Series, ndigits: int) -> pd.Series:
+    return column.map(lambda value: half_up(value, ndigits), na_action="ignore")
 
 
 def printed_parts(parts: pd.DataFrame, whole: pd.Series) -> pd.DataFrame:
@@ -87,11 +105,11 @@ def printed_parts(parts: pd.DataFrame, whole: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(rows, index=parts.index, columns=parts.columns)
 
 
-def reasons(table: pd.DataFrame, lang: str = "en") -> list[str]:
+def reasons(table: pd.DataFrame, lang: str = "en", labels: Mapping[str, str] | None = None) -> list[str]:
     """The sentence behind each level, in the table's order."""
     values = [v if isinstance(v, Mapping) else {} for v in table["reason_values"]]
     codes = table["reason_code"].fillna("").astype(str)
-    return [sentence(lang, code, v) for code, v in zip(codes, values, strict=True)]
+    return [sentence(lang, code, v, labels) for code, v in zip(codes, values, strict=True)]
 
 
 def ordered_columns(table: pd.DataFrame) -> list[str]:
@@ -115,7 +133,7 @@ def _cell(column: str, value: Any) -> str:
     if isinstance(value, int | np.integer):
         return str(int(value))
     if isinstance(value, float | np.floating):
-        return f"{half_up(float(value)):.1f}"
+        return f"{half_up(float(value), decimals(column)):.{decimals(column)}f}"
     return str(value)
 
 
@@ -241,14 +259,14 @@ def _scores_sheet(book: Any, table: pd.DataFrame, manifest: Manifest) -> None:
         26 if c.startswith(("name", "adm1_name", "adm2_name")) else 60 if c == "warning_reason" else 14 for c in columns
     ]
     sheet = _sheet(book, "scores", columns, widths, _title(manifest))
-    score, count = book.add_format({"num_format": "0.0"}), book.add_format({"num_format": "#,##0"})
+    count, *scores = (book.add_format({"num_format": form}) for form in ("#,##0", "0.0", "0.00"))
     for k, column in enumerate(columns):
         for row, value in enumerate(whole.index if column == "pcode" else whole[column], start=2):
             text = _cell(column, value)
             if not text:
                 continue
             if isinstance(value, float | int | np.number) and not isinstance(value, bool):
-                sheet.write_number(row, k, float(text), count if column in INTEGERS else score)
+                sheet.write_number(row, k, float(text), count if column in INTEGERS else scores[decimals(column) - 1])
             else:
                 sheet.write_string(row, k, text)
     _finish(sheet, len(whole), len(columns), frozen=2)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -17,6 +17,8 @@ from string import Formatter
 from typing import Any, Literal
 
 from geodata.schema import KEEPS_VALUE, AlertLevel, ContractError, Status
+
+from .rounding import half_up
 
 LANGUAGES = ("en", "ar", "ckb")
 FALLBACK: Mapping[str, tuple[str, ...]] = {
@@ -54,6 +56,8 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "status_short": tuple(s.name for s in Status),
     "needed": tuple(s.name for s in Status if s not in KEEPS_VALUE and s is not Status.no_skill),
     "table": ("title", "order", *(h for h in TABLE_HEADS if h != "score")),
+    "reason": ("no_data", "normal", "not_yet", "lasting", "age"),
+    "fact": ("drought", "drought_index", "water", "heavy_rain", "other", "other_score"),
     "month": _MONTHS,
     "month_short": _MONTHS,
 }
@@ -130,8 +134,7 @@ def expected_keys() -> frozenset[str]:
     """Every key that something says: no more, no fewer may stand in a catalogue."""
     families = {f"{prefix}.{last}" for prefix, lasts in FAMILIES.items() for last in lasts}
     said = set(_IN_SCRIPT.findall(asset("wadi.js"))) | set(_IN_SHELL.findall(asset("shell.html") + asset("after.html")))
-    reasons = {reason.key for variants in REASONS.values() for reason in variants}
-    return frozenset(families | said | reasons | set(PYTHON_KEYS))
+    return frozenset(families | said | set(PYTHON_KEYS))
 
 
 def placeholders(text: str) -> frozenset[str]:
@@ -194,91 +197,69 @@ def in_language(texts: Mapping[str, str], lang: str) -> tuple[str, str]:
 
 # ------------------------------------------------------------------ the sentence behind a level
 
-
-@dataclass(frozen=True)
-class Reason:
-    """One way to say a reason code: the catalogue key, and the values it needs."""
-
-    key: str
-    needs: tuple[str, ...] = ()
+REASON_CODES = ("no_data", "normal", "not_persistent", "above_threshold")
+"""What the early warning may hand over; each has its sentence in `sentence`."""
 
 
-REASONS: Mapping[str, tuple[Reason, ...]] = {
-    "normal": (Reason("reason.normal"),),
-    "nothing_observed": (Reason("reason.nothing_observed"),),
-    "stale_only": (Reason("reason.stale_only"),),
-    "drought_spi": (
-        Reason("reason.drought_chance", ("scale_months", "years_of_ten", "chance")),
-        Reason("reason.drought_years", ("scale_months", "years_of_ten")),
-        Reason("reason.drought_index", ("scale_months", "index")),
-    ),
-    "water_low": (
-        Reason("reason.water_years", ("percentile", "period")),
-        Reason("reason.water_years_plain", ("percentile",)),
-    ),
-    "heavy_rain": (Reason("reason.heavy_rain_years", ("percentile",)),),
-    "anomaly": (Reason("reason.anomaly", ("label", "years_of_ten")),),
-    "not_persistent": (Reason("reason.not_persistent"),),
-}
-"""Reason codes of the early warning: the first variant whose values are all given is said."""
-
-
-def years_of_ten(share: float) -> int:
-    """A share of years as whole years of ten, never more than was seen.
-
-    >>> years_of_ten(0.97), years_of_ten(0.9), years_of_ten(0.05)
-    (9, 9, 1)
-    """
-    return min(9, max(1, int(share * 10 + 1e-9)))
-
-
-def _signed(value: float) -> str:
-    return f"{value:.1f}".replace("-", "−")
-
-
-def _period(words: Catalogue, period: object) -> str:
-    text = str(period)
-    return words.month(text) if re.fullmatch(r"\d{4}-\d{2}", text) else text
-
-
-def _water_or_rain(code: str, share: float) -> int:
-    return years_of_ten(1 - share if code == "water_low" else share)
-
-
-_SAY: Mapping[str, Callable[[Catalogue, str, Any], tuple[str, object]]] = {
-    "scale_months": lambda words, code, v: ("months", words.plural("months", int(v))),
-    "years_of_ten": lambda words, code, v: ("years", int(v)),
-    "chance": lambda words, code, v: ("chance", round(float(v) * 10) if 0 < float(v) <= 1 else int(v)),
-    "index": lambda words, code, v: ("index", _signed(float(v))),
-    "percentile": lambda words, code, v: ("years", _water_or_rain(code, float(v))),
-    "period": lambda words, code, v: ("period", _period(words, v)),
-    "label": lambda words, code, v: ("label", in_language(v, words.lang)[0]),
-}
-
-
-def _given(values: Mapping[str, Any], needs: Iterable[str]) -> bool:
-    return all(values.get(n) is not None and values[n] == values[n] for n in needs)
-
-
-def sentence(lang: str, code: str, values: Mapping[str, Any]) -> str:
+def sentence(lang: str, code: str, values: Mapping[str, Any], labels: Mapping[str, str] | None = None) -> str:
     """The sentence for a reason code of the early warning.
 
     Parameters
     ----------
     lang : str, ISO code
-    code : str, a key of REASONS; "" gives ""
-    values : mapping, what the code carries, e.g. ``{"scale_months": 6, "years_of_ten": 9}``
+    code : str, one of REASON_CODES; "" gives ""
+    values : mapping
+        What the code carries: ``hazard`` and its ``score`` (0-10), ``years_of_ten`` (years less extreme),
+        ``scale_months``, ``index_value`` (standard deviations), ``months`` in a row, ``age_months``; None if not known.
+    labels : mapping, hazard -> its name in this language, for hazards without words in the catalogues
 
-    >>> sentence("en", "drought_spi", {"scale_months": 6, "years_of_ten": 9})
-    'Less rain fell over the last 6 months than in 9 of 10 years.'
+    >>> sentence("en", "above_threshold", {"hazard": "drought", "scale_months": 6, "years_of_ten": 9, "months": 3})
+    'Less rain fell over the last 6 months than in 9 of 10 years. It has been so for 3 months.'
     """
     if not code:
         return ""
-    if code not in REASONS:
-        raise ContractError(f"reason code {code!r}: no words, expected one of {', '.join(sorted(REASONS))}")
+    if code not in REASON_CODES:
+        raise ContractError(f"reason code {code!r}: no words, expected one of {', '.join(REASON_CODES)}")
     words = load_catalogue(lang)
-    for reason in REASONS[code]:
-        if _given(values, reason.needs):
-            return words(reason.key, **dict(_SAY[n](words, code, values[n]) for n in reason.needs))
-    needs = " or ".join("+".join(r.needs) for r in REASONS[code])
-    raise ContractError(f"reason code {code!r}: found values {sorted(values)}, expected {needs}")
+    if code == "no_data":
+        return words("reason.no_data")
+    said = [words("reason.normal") if code == "normal" else _fact(words, values, labels or {})]
+    if code == "not_persistent":
+        said.append(words("reason.not_yet"))
+    if code == "above_threshold" and (_known(values, "months") or 0) > 1:
+        said.append(words("reason.lasting", months=words.plural("months", int(values["months"]))))
+    if age := _known(values, "age_months"):
+        said.append(words("reason.age", months=words.plural("months", int(age))))
+    return " ".join(said)
+
+
+def _known(values: Mapping[str, Any], name: str) -> float | None:
+    """A number, or None where it is absent or NaN."""
+    value = values.get(name)
+    return None if value is None or value != value else float(value)
+
+
+def _fact(words: Catalogue, values: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    """What was measured, in years of ten where that is known, never more years than were seen."""
+    hazard = str(values.get("hazard") or "")
+    if not hazard:
+        raise ContractError(f"reason: found values {sorted(values)}, expected a hazard")
+    years, scale, index = (_known(values, n) for n in ("years_of_ten", "scale_months", "index_value"))
+    months = "" if scale is None else words.plural("months", int(scale))
+    if years is not None and years >= 1:
+        of_ten = min(9, int(years))
+        if hazard == "drought" and months:
+            return words("fact.drought", months=months, years=of_ten)
+        if hazard in ("water", "heavy_rain"):
+            return words(f"fact.{hazard}", years=of_ten)
+        return words("fact.other", hazard=_hazard_name(words, hazard, labels), years=of_ten)
+    if hazard == "drought" and months and index is not None:
+        return words("fact.drought_index", months=months, index=f"{index:.1f}".replace("-", "−"))
+    score = _known(values, "score")
+    if score is None:
+        raise ContractError(f"reason: found values {sorted(values)} for {hazard!r}, expected years_of_ten or score")
+    return words("fact.other_score", hazard=_hazard_name(words, hazard, labels), score=f"{half_up(score):.1f}")
+
+
+def _hazard_name(words: Catalogue, hazard: str, labels: Mapping[str, str]) -> str:
+    return labels.get(hazard) or words.words.get(f"hazard.{hazard}") or hazard.replace("_", " ")

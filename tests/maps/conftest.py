@@ -46,13 +46,12 @@ def fake_scores(pcodes: list[str], seed: int = 1) -> pd.DataFrame:
         (-1, 0, 1, 2, 3)[i % 5] if i < 10 else int(rng.choice([0, 0, 1, 1, 2, 3])) for i in range(n)
     ]
     scores["alert_basis"] = "monitoring"
-    drivers = ["nothing_observed", "normal", "water_low", "drought_spi", "drought_spi"]
-    scores["reason_code"] = [drivers[level + 1] for level in scores["alert_level"]]
-    values: dict[str, dict[str, Any]] = {
-        "drought_spi": {"scale_months": 6, "index": -1.4, "years_of_ten": 9},
-        "water_low": {"percentile": 0.08, "period": "2026"},
-    }
-    scores["reason_values"] = [values.get(code, {}) for code in scores["reason_code"]]
+    codes = ["no_data", "normal", "above_threshold", "above_threshold", "above_threshold"]
+    scores["reason_code"] = [codes[level + 1] for level in scores["alert_level"]]
+    water = {"hazard": "water", "years_of_ten": 8, "months": 1, "age_months": 8}
+    drought = {"hazard": "drought", "scale_months": 6, "index_value": -1.4, "years_of_ten": 9, "months": 3}
+    values: list[dict[str, Any]] = [{}, {"hazard": "drought", "score": 1.2}, water, drought, drought]
+    scores["reason_values"] = [values[level + 1] for level in scores["alert_level"]]
     scores["warning_score"], scores["warning_score_status"] = scores["risk"], scores["risk_status"]
     households = pd.Series(rng.choice([0, 5, 20, 150, 900, 4200], n).astype(float), index=scores.index)
     scores["displaced_households"], scores["displaced_households_status"] = households, "ok"

@@ -18,6 +18,11 @@ def test_rounds_as_the_models_do(score):
     assert half_up(score) == law.round_half_up(score)
 
 
+@given(SCORES, st.integers(0, 3))
+def test_rounds_to_any_number_of_decimals_as_the_models_do(score, ndigits):
+    assert half_up(score, ndigits) == law.round_half_up(score, ndigits)
+
+
 def test_ties_on_the_written_number():
     assert [half_up(v) for v in (0.25, 2.55, 4.45, 4.449)] == [0.3, 2.6, 4.5, 4.4]
 

@@ -74,14 +74,14 @@ def test_printed_contributions_add_up(table):
 
 def test_the_reason_is_a_sentence(table):
     assert set(table["warning_reason"]) >= {
-        "Rain and water are near what is usual for the season.",
-        "Less rain fell over the last 6 months than in 9 of 10 years.",
+        "Nothing measured here reaches the limit for a watch.",
+        "Less rain fell over the last 6 months than in 9 of 10 years. It has been so for 3 months.",
     }
 
 
 def test_a_rounding_law_can_be_handed_in(page):
     """Flows may hand in the models' own law."""
-    printed = publishable(page.scores.iloc[20:30], round_half_up=lambda s: s * 0 + 1.0)
+    printed = publishable(page.scores.iloc[20:30], round_half_up=lambda column, ndigits: column * 0 + ndigits)
     assert set(printed["exposure"].dropna()) == {1.0}
 
 

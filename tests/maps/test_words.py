@@ -13,13 +13,13 @@ from maps.words import (
     DIMENSIONS,
     HAZARDS,
     LANGUAGES,
+    REASON_CODES,
     check_catalogue,
     in_language,
     load_catalogue,
     placeholders,
     plural_form,
     sentence,
-    years_of_ten,
 )
 
 
@@ -113,38 +113,54 @@ def test_a_name_falls_back_in_order_and_says_so():
 # ------------------------------------------------------------------ sentences
 
 
+DROUGHT = {"hazard": "drought", "scale_months": 6, "index_value": -1.6, "years_of_ten": 9, "months": 1, "age_months": 0}
+
+
 def test_a_drought_says_in_how_many_years_of_ten():
-    said = sentence("en", "drought_spi", {"scale_months": 6, "index": -1.4, "years_of_ten": 9})
+    said = sentence("en", "above_threshold", DROUGHT)
     assert said == "Less rain fell over the last 6 months than in 9 of 10 years."
 
 
+def test_a_lasting_drought_says_for_how_long():
+    assert sentence("en", "above_threshold", DROUGHT | {"months": 4}).endswith("It has been so for 4 months.")
+
+
+def test_an_old_measurement_says_its_age():
+    water = {"hazard": "water", "years_of_ten": 8, "months": 1, "age_months": 8}
+    assert sentence("en", "above_threshold", water).endswith("The latest measurement is 8 months old.")
+
+
+def test_a_level_not_yet_reached_says_so():
+    assert "not yet for long enough" in sentence("en", "not_persistent", DROUGHT)
+
+
 def test_arabic_months_agree_with_their_number():
-    assert "آخر 6 أشهر" in sentence("ar", "drought_spi", {"scale_months": 6, "years_of_ten": 9})
-    assert "آخر 12 شهراً" in sentence("ar", "drought_spi", {"scale_months": 12, "years_of_ten": 9})
+    assert "آخر 6 أشهر" in sentence("ar", "above_threshold", DROUGHT)
+    assert "آخر 12 شهراً" in sentence("ar", "above_threshold", DROUGHT | {"scale_months": 12})
 
 
-def test_low_water_turns_a_share_of_years_round():
-    """Water lower than in all but 8 % of years is lower than in 9 of 10."""
-    assert "9 of 10" in sentence("en", "water_low", {"percentile": 0.08, "period": "2026"})
+def test_never_more_than_nine_of_ten_is_claimed():
+    assert "9 of 10" in sentence("en", "above_threshold", {"hazard": "heavy_rain", "years_of_ten": 10})
 
 
-def test_a_month_as_period_is_said_in_words():
-    assert "آذار 2026" in sentence("ar", "water_low", {"percentile": 0.08, "period": "2026-03"})
+def test_an_index_stands_where_years_are_not_known_and_keeps_a_true_minus():
+    said = sentence("en", "above_threshold", DROUGHT | {"years_of_ten": None})
+    assert "index −1.6; 0 is normal" in said
 
 
-def test_heavy_rain_never_claims_more_than_nine_of_ten():
-    assert "9 of 10" in sentence("en", "heavy_rain", {"percentile": 0.999})
-    assert years_of_ten(0.0) == 1
-
-
-def test_an_index_keeps_a_true_minus():
-    assert "−1.6" in sentence("en", "drought_spi", {"scale_months": 6, "index": -1.6})
+def test_a_hazard_of_a_new_country_uses_its_own_label():
+    values = {"hazard": "locusts", "score": 6.25, "years_of_ten": None}
+    assert sentence("ar", "above_threshold", values, {"locusts": "الجراد"}) == "الجراد: 6.3 من 10."
+    assert sentence("en", "above_threshold", values) == "locusts: 6.3 of 10."
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize("code", ["normal", "nothing_observed", "stale_only"])
-def test_codes_without_values_have_words(lang, code):
-    assert sentence(lang, code, {}).endswith(".")
+@pytest.mark.parametrize("code", REASON_CODES)
+def test_every_code_of_the_early_warning_has_words(lang, code):
+    from models.warning import REASON_CODES as handed_over
+
+    assert set(REASON_CODES) == set(handed_over)
+    assert sentence(lang, code, DROUGHT).endswith(".")
 
 
 def test_an_unknown_code_raises():
@@ -153,13 +169,10 @@ def test_an_unknown_code_raises():
 
 
 def test_a_code_without_its_values_raises():
-    with pytest.raises(ContractError, match="years_of_ten"):
-        sentence("en", "drought_spi", {"scale_months": 6})
-
-
-def test_absent_values_count_as_not_given():
-    said = sentence("en", "drought_spi", {"scale_months": 6, "years_of_ten": 9, "chance": float("nan")})
-    assert "chance" not in said
+    with pytest.raises(ContractError, match="expected a hazard"):
+        sentence("en", "above_threshold", {"scale_months": 6})
+    with pytest.raises(ContractError, match="years_of_ten or score"):
+        sentence("en", "above_threshold", {"hazard": "dust", "years_of_ten": float("nan")})
 
 
 # ------------------------------------------------------------------ files
