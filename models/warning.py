@@ -27,7 +27,7 @@ def warning(
     names: Sequence[str],
     *,
     thresholds: Mapping[str, Sequence[float]] | Sequence[float] = THRESHOLDS,
-    persistence_months: int = 2,
+    persistence_months: Mapping[str, int] | int = 2,
 ) -> xr.Dataset:
     """Alert level of each unit and month from the hazards observed there.
 
@@ -43,7 +43,8 @@ def warning(
         ``<name>_age_months`` (0 = of the month itself).
     names : hazards, in the order that decides between equals
     thresholds : three rising scores for watch, warning, emergency; or three by hazard name
-    persistence_months : int >= 1
+    persistence_months : int >= 1, or one by hazard name (2 for those not named)
+        A hazard that strikes within a month, such as heavy rain, cannot persist for two: give it 1.
 
     Returns
     -------
@@ -62,12 +63,11 @@ def warning(
     present = [n for n in names if f"hazard_{n}" in hazards]
     if not present:
         raise ContractError(f"warning: none of the hazards {list(names)} was computed")
-    if persistence_months < 1:
-        raise ValueError(f"persistence_months: {persistence_months}, expected 1 or more")
+    persistence = [_persistence(persistence_months, n) for n in present]
     score, speaks, seen = (np.stack(side) for side in zip(*(_observed(hazards, n) for n in present), strict=True))
     limits = np.array([_limits(thresholds, n) for n in present])
     raw = (score[:, None] >= limits[:, :, None, None]).sum(axis=1)
-    held = np.stack([_held(raw[i], seen[i], persistence_months) for i in range(len(present))])
+    held = np.stack([_held(raw[i], seen[i], persistence[i]) for i in range(len(present))])
     level = np.where(speaks & (held >= 0), held, int(AlertLevel.NO_DATA))
     now = np.where(speaks, score, -np.inf)
     highest = now.max(axis=0)
@@ -194,6 +194,14 @@ def _limits(thresholds: Mapping[str, Sequence[float]] | Sequence[float], name: s
     if len(limits) != 3 or not limits[0] <= limits[1] <= limits[2]:
         raise ValueError(f"thresholds of {name}: {list(limits)}, expected three rising scores")
     return limits
+
+
+def _persistence(given: Mapping[str, int] | int, name: str) -> int:
+    """Months a level of this hazard must last, proven to be one or more."""
+    months = given.get(name, 2) if isinstance(given, Mapping) else given
+    if months < 1:
+        raise ValueError(f"persistence_months of {name}: {months}, expected 1 or more")
+    return months
 
 
 def _observed(hazards: xr.Dataset, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -165,6 +165,15 @@ def test_no_hazard_and_no_persistence_are_refused():
         levels(hazards(drought=[1]), persistence_months=0)
 
 
+def test_a_hazard_that_strikes_within_a_month_may_persist_for_one():
+    """One month of heavy rain at 9: an emergency if it need not last, nothing if it must last two."""
+    ds = hazards(drought=[1, 9], heavy_rain=[1, 9])
+    assert levels(ds)[-1] == NORMAL
+    out = warning(ds, ["drought", "heavy_rain"], persistence_months={"heavy_rain": 1})
+    assert out.alert_level.values[-1].item() == EMERGENCY
+    assert flag_words(out.alert_hazard).ravel()[-1] == "heavy_rain"
+
+
 # ------------------------------------------------------------------ reasons
 
 
