@@ -56,7 +56,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "status_short": tuple(s.name for s in Status),
     "needed": tuple(s.name for s in Status if s not in KEEPS_VALUE and s is not Status.no_skill),
     "table": ("title", "order", *(h for h in TABLE_HEADS if h != "score")),
-    "reason": ("no_data", "normal", "not_yet", "lasting", "age"),
+    "reason": ("nothing_observed", "stale_only", "stale", "normal", "not_yet", "lasting", "age"),
     "fact": ("drought", "drought_index", "water", "heavy_rain", "other", "other_score"),
     "month": _MONTHS,
     "month_short": _MONTHS,
@@ -198,7 +198,7 @@ def in_language(texts: Mapping[str, str], lang: str) -> tuple[str, str]:
 # ------------------------------------------------------------------ the sentence behind a level
 
 REASON_CODES = ("no_data", "normal", "not_persistent", "above_threshold")
-"""What the early warning may hand over; each has its sentence in `sentence`."""
+"""What the early warning may hand over; each has its sentence."""
 
 
 def sentence(lang: str, code: str, values: Mapping[str, Any], labels: Mapping[str, str] | None = None) -> str:
@@ -209,9 +209,10 @@ def sentence(lang: str, code: str, values: Mapping[str, Any], labels: Mapping[st
     lang : str, ISO code
     code : str, one of REASON_CODES; "" gives ""
     values : mapping
-        What the code carries: ``hazard`` and its ``score`` (0-10), ``years_of_ten`` (years less extreme),
-        ``scale_months``, ``index_value`` (standard deviations), ``months`` in a row, ``age_months``; None if not known.
-    labels : mapping, hazard -> its name in this language, for hazards without words in the catalogues
+        What the code carries, None if not known: ``hazard`` and its ``score`` (0-10), ``years_of_ten`` (years less
+        extreme), ``scale_months``, ``index_value`` (standard deviations), ``months`` in a row, ``age_months``, and
+        ``stale``, the hazards too old to count.
+    labels : mapping, hazard -> its name in this language, where it has another than the catalogue's
 
     >>> sentence("en", "above_threshold", {"hazard": "drought", "scale_months": 6, "years_of_ten": 9, "months": 3})
     'Less rain fell over the last 6 months than in 9 of 10 years. It has been so for 3 months.'
@@ -220,9 +221,9 @@ def sentence(lang: str, code: str, values: Mapping[str, Any], labels: Mapping[st
         return ""
     if code not in REASON_CODES:
         raise ContractError(f"reason code {code!r}: no words, expected one of {', '.join(REASON_CODES)}")
-    words = load_catalogue(lang)
+    words, stale = load_catalogue(lang), values.get("stale") or ()
     if code == "no_data":
-        return words("reason.no_data")
+        return words("reason.stale_only" if stale else "reason.nothing_observed")
     said = [words("reason.normal") if code == "normal" else _fact(words, values, labels or {})]
     if code == "not_persistent":
         said.append(words("reason.not_yet"))
@@ -230,6 +231,9 @@ def sentence(lang: str, code: str, values: Mapping[str, Any], labels: Mapping[st
         said.append(words("reason.lasting", months=words.plural("months", int(values["months"]))))
     if age := _known(values, "age_months"):
         said.append(words("reason.age", months=words.plural("months", int(age))))
+    if stale:
+        named = words.words["list"].join(_hazard_name(words, name, labels or {}) for name in stale)
+        said.append(words("reason.stale", hazards=named))
     return " ".join(said)
 
 
@@ -244,22 +248,19 @@ def _fact(words: Catalogue, values: Mapping[str, Any], labels: Mapping[str, str]
     hazard = str(values.get("hazard") or "")
     if not hazard:
         raise ContractError(f"reason: found values {sorted(values)}, expected a hazard")
-    years, scale, index = (_known(values, n) for n in ("years_of_ten", "scale_months", "index_value"))
-    months = "" if scale is None else words.plural("months", int(scale))
+    years, scale, index, score = (_known(values, n) for n in ("years_of_ten", "scale_months", "index_value", "score"))
+    # Only rain is accumulated over months, whatever a country calls the hazard.
+    kind = "drought" if scale is not None else hazard if hazard in ("water", "heavy_rain") else "other"
+    said: dict[str, object] = {"hazard": _hazard_name(words, hazard, labels)}
+    said |= {} if scale is None else {"months": words.plural("months", int(scale))}
     if years is not None and years >= 1:
-        of_ten = min(9, int(years))
-        if hazard == "drought" and months:
-            return words("fact.drought", months=months, years=of_ten)
-        if hazard in ("water", "heavy_rain"):
-            return words(f"fact.{hazard}", years=of_ten)
-        return words("fact.other", hazard=_hazard_name(words, hazard, labels), years=of_ten)
-    if hazard == "drought" and months and index is not None:
-        return words("fact.drought_index", months=months, index=f"{index:.1f}".replace("-", "−"))
-    score = _known(values, "score")
+        return words(f"fact.{kind}", years=min(9, int(years)), **said)
+    if kind == "drought" and index is not None:
+        return words("fact.drought_index", index=f"{index:.1f}".replace("-", "−"), **said)
     if score is None:
         raise ContractError(f"reason: found values {sorted(values)} for {hazard!r}, expected years_of_ten or score")
-    return words("fact.other_score", hazard=_hazard_name(words, hazard, labels), score=f"{half_up(score):.1f}")
+    return words("fact.other_score", score=f"{half_up(score):.1f}", **said)
 
 
-def _hazard_name(words: Catalogue, hazard: str, labels: Mapping[str, str]) -> str:
-    return labels.get(hazard) or words.words.get(f"hazard.{hazard}") or hazard.replace("_", " ")
+def _hazard_name(words: Catalogue, name: str, labels: Mapping[str, str]) -> str:
+    return labels.get(name) or words.words.get(f"hazard.{name}") or name.replace("_", " ")

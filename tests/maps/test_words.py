@@ -21,6 +21,7 @@ from maps.words import (
     plural_form,
     sentence,
 )
+from models.warning import REASON_CODES as handed_over
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -157,10 +158,26 @@ def test_a_hazard_of_a_new_country_uses_its_own_label():
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("code", REASON_CODES)
 def test_every_code_of_the_early_warning_has_words(lang, code):
-    from models.warning import REASON_CODES as handed_over
-
-    assert set(REASON_CODES) == set(handed_over)
     assert sentence(lang, code, DROUGHT).endswith(".")
+
+
+def test_the_codes_are_those_the_models_hand_over():
+    assert set(REASON_CODES) == set(handed_over)
+
+
+def test_no_data_but_old_data_says_so():
+    assert "too old" in sentence("en", "no_data", {"stale": ["water"]})
+    assert sentence("en", "no_data", {"stale": []}).startswith("Nothing was observed")
+
+
+def test_a_hazard_too_old_to_count_is_named():
+    said = sentence("en", "normal", {"hazard": "drought", "stale": ["water", "locusts"]}, {"locusts": "Locusts"})
+    assert said.endswith("Too old to count: Water shortage, Locusts.")
+
+
+def test_a_hazard_of_another_name_speaks_by_its_kind_of_index():
+    """A country may call its rain hazard what it likes."""
+    assert "Less rain" in sentence("en", "above_threshold", DROUGHT | {"hazard": "winter_rain"})
 
 
 def test_an_unknown_code_raises():
