@@ -69,7 +69,8 @@ def hazard_on_months(
     months by its own rule. Years after the as-of month may calibrate, and never speak.
     """
     method = HAZARDS[options.method]
-    dated = options.model_copy(update={"max_age_days": source.max_age_days})
+    oldest = source.max_age_days if options.max_age_days is None else options.max_age_days
+    dated = options.model_copy(update={"max_age_days": oldest})
     indices = method.index(inputs, dated, options.calibration_years or plan.settings.calibration.years)
     # An index of daily values is a monthly one.
     cadence = "month" if source.cadence == "day" else source.cadence

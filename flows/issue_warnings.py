@@ -21,9 +21,6 @@ from .workspace import load_plan, stage
 
 log = logging.getLogger("wadi")
 
-SPOKEN = {"spi": "drought_spi", "water_percentile": "water_low", "heavy_rain": "heavy_rain", "anomaly": "anomaly"}
-"""Method of a hazard -> the code under which the catalogues say why it is high."""
-
 
 @flow(name="issue-warnings")
 def issue_warnings(work: str) -> None:
@@ -47,31 +44,33 @@ def levels(plan: Plan, hazards: xr.Dataset) -> tuple[xr.Dataset, pd.DataFrame]:
         hazards,
         names,
         thresholds=settings.warning.thresholds,
-        persistence_months=settings.warning.persistence_months,
+        persistence_months={name: settings.warning.persistence_of(name) for name in names},
     )
-    reasons = warning_reasons(alerts, hazards, hazards.indexes["time"][-1], thresholds=settings.warning.thresholds)
+    reasons = warning_reasons(
+        alerts,
+        hazards,
+        hazards.indexes["time"][-1],
+        thresholds=settings.warning.thresholds,
+        worse_when={name: "high" for name, block in settings.assessed_hazards.items() if worse_when_high(block)},
+    )
     old = {name: hazards[f"hazard_{name}_status"].isel(time=-1) == int(Status.stale) for name in names}
-    months = alerts["alert_months"].where(alerts["alert_level"] >= 0).assign_attrs(alerts["alert_months"].attrs)
-    return alerts.assign(alert_months=months, alert_months_status=status_like(months)), told(
-        reasons, settings.assessed_hazards, old
-    )
+    for name in ("alert_months", "score_months"):
+        months = alerts[name].where(alerts["alert_level"] >= 0).assign_attrs(alerts[name].attrs)
+        alerts = alerts.assign({name: months, f"{name}_status": status_like(months)})
+    return alerts, told(reasons, old)
 
 
-def told(reasons: pd.DataFrame, hazards: Mapping[str, HazardOptions], old: Mapping[str, xr.DataArray]) -> pd.DataFrame:
-    """Reasons under the codes that the catalogues have words for, one per kind of index.
+def worse_when_high(block: HazardOptions) -> bool:
+    """True for a hazard whose index is bad when it is high."""
+    return block.method == "heavy_rain" or getattr(block, "worse_when", "low") == "high"
 
-    Each also says which hazards are silent because their data is too old.
-    """
+
+def told(reasons: pd.DataFrame, old: Mapping[str, xr.DataArray]) -> pd.DataFrame:
+    """Reasons that also say which hazards are silent because their data is too old."""
     rows = []
-    for i, (code, values) in enumerate(zip(reasons["reason_code"], reasons["reason_values"], strict=True)):
-        stale = [name for name, flags in old.items() if bool(flags[i])]
-        if code == "no_data":
-            code = "stale_only" if stale else "nothing_observed"
-        elif code == "above_threshold":
-            block = hazards[values["hazard"]]
-            code, values = SPOKEN[block.method], {**values, "label": block.label or {"en": values["hazard"]}}
-        rows.append((code, {**values, "stale": stale}))
-    return pd.DataFrame(rows, index=reasons.index, columns=["reason_code", "reason_values"])
+    for i, values in enumerate(reasons["reason_values"]):
+        rows.append({**values, "stale": [name for name, flags in old.items() if bool(flags[i])]})
+    return reasons.assign(reason_values=rows)
 
 
 def read_reasons(work: str) -> pd.DataFrame:

@@ -25,31 +25,42 @@ def prepare_prefect() -> None:
     """Set what Prefect reads at import, where the user has not set it; call before importing Prefect."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    # Prefect prints what reaches the root logger: each line of progress would stand there twice.
+    logging.getLogger("wadi").propagate = False
+
+
+REPORTERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine")
+"""Loggers on which Prefect reports a failed run."""
 
 
 class OneLine(logging.Filter):
-    """A user's mistake is one line in the log, not a traceback; a fault of ours keeps its own."""
+    """A user's mistake is one line in the log, not a traceback; a fault of ours keeps its own.
+
+    The line is dropped where only warnings are wanted: the command line ends with the findings.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Cut the traceback off records about an InputError; let every record pass."""
+        """Cut the traceback off records about an InputError; let the others pass as they are."""
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, InputError) or any(isinstance(a, InputError) for a in _values(record.args)):
-            record.exc_info = None
-            record.levelno, record.levelname = logging.INFO, "INFO"
-            return record.levelno >= logging.getLogger("prefect").getEffectiveLevel()
-        return True
-
-
-def _values(args: Any) -> tuple[Any, ...]:
-    return tuple(args.values()) if isinstance(args, dict) else tuple(args or ())
+        if not (isinstance(error, InputError) or f"{InputError.__name__}: " in str(record.msg)):
+            return True
+        record.exc_info = None
+        return logging.getLogger("prefect").isEnabledFor(logging.INFO)
 
 
 def quiet_input_errors() -> None:
     """Attach `OneLine` to the loggers that Prefect reports failed runs on; call inside a flow."""
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
+    for name in REPORTERS:
         logger = logging.getLogger(name)
         if not any(isinstance(f, OneLine) for f in logger.filters):
             logger.addFilter(OneLine())
+
+
+def show_progress() -> None:
+    """Let a worker's log say how far a run is, where nobody has chosen a level; call inside a flow."""
+    progress = logging.getLogger("wadi")
+    if inside_a_run() and progress.level == logging.NOTSET:
+        progress.setLevel(logging.INFO)
 
 
 def worth_another_try(task: Any, task_run: Any, state: Any) -> bool:

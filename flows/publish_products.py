@@ -99,7 +99,8 @@ def publish_tables(
 ) -> None:
     """CSV with its HXL twin, XLSX, GeoPackage and GeoParquet of the same rounded rows."""
     place = folder / "tables"
-    rows = publishable(table)
+    labels = {name: block.label["en"] for name, block in plan.settings.hazards.items() if "en" in block.label}
+    rows = publishable(table, labels=labels)
     with writing(place / "subdistricts.csv"):
         write_csv(rows, place / "subdistricts.csv")
         write_hxl_csv(rows, place / "subdistricts_hxl.csv")

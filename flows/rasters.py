@@ -8,7 +8,6 @@ from pathlib import Path
 import xarray as xr
 
 from geodata.grids import grid_of, row_areas
-from geodata.options import SourceOptions
 from geodata.rasters import RasterStack
 from geodata.schema import Findings, Status, status_like
 from geodata.store import write_cog
@@ -35,7 +34,7 @@ def write_rasters(plan: Plan, folder: Path) -> list[Path]:
     return written
 
 
-def hazard_of_cells(name: str, options: HazardOptions, source: SourceOptions, plan: Plan) -> xr.DataArray:
+def hazard_of_cells(name: str, options: HazardOptions, source: RasterStack, plan: Plan) -> xr.DataArray:
     """Score of every cell in the as-of month. Returns: DataArray (lat, lon), 0-10, NaN where not assessed."""
     raster = source.read(Path(plan.data), Findings(f"sources.{options.source}"))
     if source.quantity == "area_share":

@@ -14,7 +14,7 @@ from geodata.schema import Finding, InputError
 from .compute_hazards import compute_hazards
 from .issue_warnings import issue_warnings
 from .plan import Plan, plan_run, with_inputs
-from .policy import quiet_input_errors, step
+from .policy import quiet_input_errors, show_progress, step
 from .publish_products import leave_artifacts, publish_products
 from .read_sources import read_sources
 from .score_risk import score_risk
@@ -24,7 +24,13 @@ from .workspace import finished, point_latest, swap_in, unfinished
 log = logging.getLogger("wadi")
 
 
-@flow(name="run-country", flow_run_name="{config}-{as_of}")
+def name_of_run() -> str:
+    """Country and as-of month; without a month, the day that decides which is the last complete one."""
+    given = runtime.flow_run.parameters
+    return f"{Path(given['config']).stem}-{given.get('as_of') or given.get('issued') or start_date()}"
+
+
+@flow(name="run-country", flow_run_name=name_of_run)
 def run_country(
     config: str,
     data: str | None = None,
@@ -57,6 +63,7 @@ def run_country(
     InputError : an input is wrong; nothing was published
     """
     quiet_input_errors()
+    show_progress()
     plan = plan_run(config, data, as_of, issued or start_date(), exercise=exercise, restricted=restricted)
     plan = with_inputs(plan)
     folder = finished(plan, out)

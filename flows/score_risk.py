@@ -109,7 +109,8 @@ def explain(plan: Plan, cube: xr.Dataset, work: str) -> tuple[xr.Dataset, pd.Dat
         last_table(last, plan),
         tuple(plan.settings.assessed_hazards),
         dimensions(cube),
-        errors={h: HazardError(plan.settings.uncertainty.hazard_score_sd) for h in plan.settings.assessed_hazards},
+        errors=hazard_errors(plan),
+        indices=indices_behind(last, plan),
         halfwidths=halfwidths(last, plan),
         draws=plan.settings.uncertainty.draws,
         concentration=plan.settings.uncertainty.weight_concentration,
@@ -176,6 +177,21 @@ def last_table(last: xr.Dataset, plan: Plan) -> pd.DataFrame:
     """Scores of the as-of month by p-code."""
     names = [*(f"hazard_{h}" for h in plan.settings.assessed_hazards), "exposure", *DIMENSIONS[1:], "risk"]
     return last[names].reset_coords(drop=True).to_dataframe()
+
+
+def hazard_errors(plan: Plan) -> dict[str, HazardError]:
+    """Error of each hazard: of an SPI in its own units, scored again; of any other in score points."""
+    sds = plan.settings.uncertainty
+    return {
+        name: HazardError(sds.spi_sd, block.breakpoints) if block.method == "spi" else HazardError(sds.hazard_score_sd)
+        for name, block in plan.settings.assessed_hazards.items()
+    }
+
+
+def indices_behind(last: xr.Dataset, plan: Plan) -> pd.DataFrame:
+    """Index of each hazard made from an SPI, by p-code, under the name of the hazard."""
+    names = [name for name, block in plan.settings.assessed_hazards.items() if block.method == "spi"]
+    return pd.DataFrame({name: last[f"{name}_index"].to_series() for name in names})
 
 
 def halfwidths(last: xr.Dataset, plan: Plan) -> pd.DataFrame:

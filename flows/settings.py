@@ -110,7 +110,9 @@ class UncertaintySettings(Options):
     draws: int = Field(default=500, ge=100)
     seed: int = 20240601
     weight_concentration: float = Field(default=10.0, gt=0)
-    hazard_score_sd: float = Field(ge=0)
+    spi_sd: float = Field(ge=0)
+    spi_sd_source: str
+    hazard_score_sd: float = Field(ge=0)  # of hazards that are not made from an SPI, in score points
     hazard_score_sd_source: str
 
 
@@ -122,6 +124,11 @@ class WarningSettings(Options):
     emergency_score: float
     threshold_source: str
     persistence_months: int = Field(default=2, ge=1)
+    persistence_months_of: dict[str, int] = Field(default_factory=dict)  # hazards that need another: a flood is one day
+
+    def persistence_of(self, hazard: str) -> int:
+        """Observed months in a row that a hazard must reach a threshold."""
+        return self.persistence_months_of.get(hazard, self.persistence_months)
 
     @model_validator(mode="after")
     def _rising(self) -> WarningSettings:

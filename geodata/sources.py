@@ -7,10 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from .options import SourceOptions, describe_missing, nearest
-from .schema import Finding, Findings, InputError
+from .options import SourceOptions
+from .schema import Findings
 
 _WHERE = {
     "dtm_idp_list": "displacement:DtmIdpList",
@@ -39,66 +37,13 @@ class _Readers(Mapping[str, type[SourceOptions]]):
 READERS: Mapping[str, type[SourceOptions]] = _Readers()
 
 
-def source_options(name: str, block: Mapping[str, Any], *, file: str = "country file") -> SourceOptions:
-    """Typed options of the block `sources.<name>` of a country file.
-
-    Parameters
-    ----------
-    name : str
-        Name of the source; findings speak of `sources.<name>`.
-    block : mapping
-        The block as written; its key `reader` chooses the model.
-    file : str
-        The country file, as findings name it.
-
-    Raises
-    ------
-    InputError
-        With one finding for each key that is unknown, absent or wrong.
-    """
-    log = Findings(f"sources.{name}")
-    reader = block.get("reader")
-    if not isinstance(reader, str) or reader not in _WHERE:
-        raise log.fail(
-            file=file,
-            field=f"sources.{name}.reader",
-            found=describe_missing(str(reader), READERS),
-            expected="the name of a reader",
-        )
-    model = READERS[reader]
-    try:
-        return model.model_validate(dict(block))
-    except ValidationError as error:
-        raise InputError(validation_findings(error, f"sources.{name}", file, model.model_fields)) from None
-
-
-def validation_findings(
-    error: ValidationError, block: str, file: str, known: Mapping[str, Any] | None = None
-) -> list[Finding]:
-    """One finding for each fault of a block that its option model refused."""
-    return [
-        Finding("error", block, file, ".".join([block, *map(str, fault["loc"])]), *_found_expected(fault, known or {}))
-        for fault in error.errors(include_url=False)
-    ]
-
-
-def _found_expected(fault: Any, known: Mapping[str, Any]) -> tuple[str, str]:
-    key = str(fault["loc"][-1]) if fault["loc"] else ""
-    if fault["type"] == "extra_forbidden":
-        hint = nearest(key, known)
-        return "an unknown key", f"{hint!r}, perhaps" if hint else f"one of {', '.join(sorted(known))}"
-    if fault["type"] == "missing":
-        return "nothing", f"a value for {key!r}"
-    return repr(fault.get("input")), str(fault["msg"])
-
-
 def read_source(options: SourceOptions, root: Path, log: Findings, subdistricts: Any = None) -> Any:
     """Values of one source, read and checked; raises InputError with everything found wrong.
 
     Parameters
     ----------
     options : SourceOptions
-        From `source_options`.
+        Of the reader that the block of the country file names.
     root : Path
         The data folder.
     log : Findings
@@ -113,8 +58,3 @@ def read_source(options: SourceOptions, root: Path, log: Findings, subdistricts:
     values = options.read(root, log, subdistricts)
     log.stop()
     return values
-
-
-def input_files(options: SourceOptions, root: Path) -> list[Path]:
-    """Files that `options` is read from, sorted: what the receipt hashes."""
-    return sorted(options.files(root))

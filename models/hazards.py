@@ -27,9 +27,9 @@ from models.surface_water import water_percentile
 
 Breakpoints = tuple[tuple[float, float], ...]
 
-SPI_BREAKPOINTS: Breakpoints = ((1.0, 0.0), (0.0, 2.0), (-1.0, 4.0), (-1.5, 6.0), (-2.0, 8.0), (-3.0, 10.0))
-WATER_BREAKPOINTS: Breakpoints = ((0.8, 0.0), (0.5, 2.0), (0.2, 4.0), (0.1, 6.0), (0.05, 8.0), (0.02, 10.0))
-RAIN_BREAKPOINTS: Breakpoints = ((0.2, 0.0), (0.5, 4.0), (0.8, 6.0), (0.95, 8.0), (0.98, 10.0))
+SPI_BREAKPOINTS: Breakpoints = ((3.0, 0.0), (0.0, 2.0), (-1.0, 4.0), (-1.5, 6.0), (-2.0, 8.0), (-3.0, 10.0))
+WATER_BREAKPOINTS: Breakpoints = ((1.0, 0.0), (0.5, 2.0), (0.2, 4.0), (0.1, 6.0), (0.05, 8.0), (0.02, 10.0))
+RAIN_BREAKPOINTS: Breakpoints = ((0.0, 0.0), (0.5, 2.0), (0.8, 4.0), (0.9, 6.0), (0.95, 8.0), (0.98, 10.0))
 
 
 # ------------------------------------------------------------------ options
@@ -45,7 +45,7 @@ class HazardOptions(BaseModel):
     label: dict[str, str] = Field(default_factory=dict)
     breakpoints: Breakpoints
     breakpoints_source: str
-    max_age_days: int | None = None  # index carried to later months is stale beyond this age
+    max_age_days: int | None = None  # beyond this age a carried index is stale; None: as its source declares
     calibration_years: tuple[int, int] | None = None  # where the source's record is not the country's period
 
     @field_validator("breakpoints")
@@ -68,7 +68,6 @@ class DroughtOptions(HazardOptions):
     season_start_month: int = 10
     breakpoints: Breakpoints = SPI_BREAKPOINTS
     breakpoints_source: str = "class edges of WMO-No. 1090 at 4, 6 and 8"
-    max_age_days: int | None = 62
 
 
 class WaterOptions(HazardOptions):
@@ -80,7 +79,7 @@ class WaterOptions(HazardOptions):
     min_years: int = 20
     min_area_km2: float = 0.1
     breakpoints: Breakpoints = WATER_BREAKPOINTS
-    breakpoints_source: str = "percentile classes, own choice"
+    breakpoints_source: str = "own choice: lowest fifth, tenth and twentieth of the record at 4, 6 and 8"
     max_age_days: int | None = 366
 
 
@@ -93,8 +92,7 @@ class HeavyRainOptions(HazardOptions):
     min_years: int = 10
     start_month: int = 10
     breakpoints: Breakpoints = RAIN_BREAKPOINTS
-    breakpoints_source: str = "rank among the highest days of past years, own choice"
-    max_age_days: int | None = 62
+    breakpoints_source: str = "own choice: one year in 5, 10 and 20 of the yearly highest days at 4, 6 and 8"
 
 
 class AnomalyOptions(HazardOptions):
@@ -141,7 +139,7 @@ def score_by_breakpoints(index: xr.DataArray, breakpoints: Sequence[tuple[float,
     -------
     DataArray, same dims, 0-10
 
-    >>> score_by_breakpoints(xr.DataArray([0.5, -1.25, -4.0, np.nan], dims="time"), SPI_BREAKPOINTS).values
+    >>> score_by_breakpoints(xr.DataArray([1.5, -1.25, -4.0, np.nan], dims="time"), SPI_BREAKPOINTS).values
     array([ 1.,  5., 10., nan])
     """
     check_breakpoints(breakpoints)

@@ -62,14 +62,14 @@ def score(index, breakpoints=SPI_BREAKPOINTS):
 
 @pytest.mark.parametrize(
     ("spi", "expected"),
-    [(3, 0), (1, 0), (0.5, 1), (0, 2), (-0.5, 3), (-1, 4), (-1.25, 5), (-1.5, 6), (-2, 8), (-2.5, 9), (-3, 10)],
+    [(3, 0), (1.5, 1), (0, 2), (-0.5, 3), (-1, 4), (-1.25, 5), (-1.5, 6), (-2, 8), (-2.5, 9), (-3, 10)],
 )
 def test_drought_scores_sit_on_the_class_edges_of_wmo_1090(spi, expected):
     assert score(spi) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("percentile", "expected"), [(1, 0), (0.8, 0), (0.5, 2), (0.2, 4), (0.1, 6), (0.05, 8), (0.02, 10), (0, 10)]
+    ("percentile", "expected"), [(1, 0), (0.75, 1), (0.5, 2), (0.2, 4), (0.1, 6), (0.05, 8), (0.02, 10), (0, 10)]
 )
 def test_little_water_scores_high(percentile, expected):
     assert score(percentile, WATER_BREAKPOINTS) == pytest.approx(expected, abs=1e-12)
@@ -259,7 +259,7 @@ def test_water_scores_by_its_percentile_under_the_hazard_s_own_name():
     out = assess_hazard("lakes", xr.Dataset({"area": area}), WaterOptions(source="area"), CALIBRATION)
     check_cube(out)
     assert out.lakes_percentile.values.ravel()[[0, -1]] == pytest.approx([0.56 / 30.12, 29.56 / 30.12])
-    assert out.hazard_lakes.values.ravel()[[0, -1]].tolist() == [10.0, 0.0]
+    assert out.hazard_lakes.values.ravel()[[0, -1]] == pytest.approx([10.0, 2 * (1 - 29.56 / 30.12) / 0.5])
     assert "lakes_anomaly" in out
 
 
@@ -281,7 +281,7 @@ def test_heavy_rain_takes_daily_rain():
     assert march.hazard_heavy_rain.item() == pytest.approx(score((12 - 0.44) / 12.12, RAIN_BREAKPOINTS))
 
 
-@pytest.mark.parametrize(("worse_when", "expected"), [("low", [4.0, 0.0]), ("high", [0.0, 4.0])])
+@pytest.mark.parametrize(("worse_when", "expected"), [("low", [4.0, 4 / 3]), ("high", [4 / 3, 4.0])])
 def test_an_anomaly_scores_on_its_bad_side(worse_when, expected):
     """Vegetation is bad when low, evaporation deficit when high: z of -1 and +1."""
     options = AnomalyOptions(source="ndvi", breakpoints_source="test", worse_when=worse_when)
