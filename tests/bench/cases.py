@@ -82,9 +82,7 @@ def spi_climate_indices() -> dict[str, float]:
     values = rain().astype("float64")
     start = time.perf_counter()
     for cell in range(CELLS):
-        indices.spi(
-            values[:, cell], 3, indices.Distribution.gamma, 1980, 1981, 2010, compute.Periodicity.monthly
-        )
+        indices.spi(values[:, cell], 3, indices.Distribution.gamma, 1980, 1981, 2010, compute.Periodicity.monthly)
     return {"seconds": time.perf_counter() - start}
 
 

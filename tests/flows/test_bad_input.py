@@ -8,7 +8,6 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import openpyxl
-import pandas as pd
 import pytest
 import rasterio
 from shapely import affinity

@@ -16,13 +16,42 @@ from geodata.store import read_cube
 
 from .conftest import ISSUED
 
-CONTRACT_COLUMNS = (
-    "pcode, name_en, name_ar, name_ckb, adm1_pcode, adm1_name, adm2_pcode, adm2_name, area_km2, residents, "
-    "displaced_households, displaced_people, displaced_climate_households, returnee_households, hazard_drought, "
-    "hazard_water, hazard_heavy_rain, hazard, exposure, vulnerability, lack_of_coping, risk, risk_class, risk_low, "
-    "risk_high, risk_tier, lack_of_reliability, main_driver, warning_score, alert_level, alert_basis, "
-    "warning_reason, status, as_of"
-).split(", ")
+CONTRACT_COLUMNS = [
+    "pcode",
+    "name_en",
+    "name_ar",
+    "name_ckb",
+    "adm1_pcode",
+    "adm1_name",
+    "adm2_pcode",
+    "adm2_name",
+    "area_km2",
+    "residents",
+    "displaced_households",
+    "displaced_people",
+    "displaced_climate_households",
+    "returnee_households",
+    "hazard_drought",
+    "hazard_water",
+    "hazard_heavy_rain",
+    "hazard",
+    "exposure",
+    "vulnerability",
+    "lack_of_coping",
+    "risk",
+    "risk_class",
+    "risk_low",
+    "risk_high",
+    "risk_tier",
+    "lack_of_reliability",
+    "main_driver",
+    "warning_score",
+    "alert_level",
+    "alert_basis",
+    "warning_reason",
+    "status",
+    "as_of",
+]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +131,7 @@ def test_the_cube_keeps_the_promises_of_the_waist(cube):
 def test_indicators_are_the_cube_told_row_by_row(demo_run, cube):
     """The long table and the cube hold the same unrounded numbers."""
     rows = pd.read_parquet(demo_run / "tables" / "indicators.parquet")
-    assert list(rows.columns) == "pcode time indicator lead_months scenario value unit status".split()
+    assert list(rows.columns) == ["pcode", "time", "indicator", "lead_months", "scenario", "value", "unit", "status"]
     now = rows[(rows["time"] == "2024-03") & (rows["indicator"] == "risk")].set_index("pcode")["value"]
     expected = cube["risk"].isel(time=-1).to_series()
     np.testing.assert_array_equal(now.reindex(expected.index), expected)
@@ -251,9 +280,7 @@ def test_an_identical_run_is_reused(demo_run, demo_out, synthetic_inputs):
 
 def test_an_exercise_leaves_latest_alone(demo_out, demo_run, synthetic_inputs):
     """A drill is marked everywhere and never goes live."""
-    folder = Path(
-        run_country.fn("demo", data=str(synthetic_inputs), issued=ISSUED, out=str(demo_out), exercise=True)
-    )
+    folder = Path(run_country.fn("demo", data=str(synthetic_inputs), issued=ISSUED, out=str(demo_out), exercise=True))
     page = (folder / "site" / "index.html").read_text("utf-8")
     assert "EXERCISE" in re.search(r"<title>(.*?)</title>", page).group(1)
     assert "تمرين" in page
@@ -266,9 +293,7 @@ def test_an_exercise_leaves_latest_alone(demo_out, demo_run, synthetic_inputs):
 
 def test_a_restricted_run_keeps_exact_counts_beside_the_site(synthetic_inputs, tmp_path, truth):
     """Exact figures are in restricted/ and nowhere else."""
-    folder = Path(
-        run_country.fn("demo", data=str(synthetic_inputs), issued=ISSUED, out=str(tmp_path), restricted=True)
-    )
+    folder = Path(run_country.fn("demo", data=str(synthetic_inputs), issued=ISSUED, out=str(tmp_path), restricted=True))
     exact = pd.read_csv(folder / "restricted" / "locations_2024-02-29.csv")
     assert (exact["households"] % 5 != 0).any()
     assert exact["latitude"].notna().sum() > 300
