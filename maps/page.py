@@ -7,6 +7,7 @@ what stands where there is none. The page's script only draws.
 from __future__ import annotations
 
 import calendar
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -395,7 +396,8 @@ def _history(page: SitePage) -> dict[str, Any]:
     values = index.transpose("pcode", "time").to_numpy()[:, keep]
     held = {"months": [str(months[i]) for i in keep], "threshold": tenths(page.drought_threshold), "scale": None}
     held["rows"] = [_tenths(row) for row in values]
-    held["dry"] = _dry_months(page, keep)
+    held["dry"] = _months_with(Status.masked_dry_season, page, keep)
+    held["old"] = _months_with(Status.stale, page, keep)
     if "drought_scale_months" in page.history and len(keep):
         scale = page.history["drought_scale_months"].reindex(pcode=page.subdistricts.index)
         last = scale.isel(time=int(keep[-1])) if "time" in scale.dims else scale
@@ -403,18 +405,19 @@ def _history(page: SitePage) -> dict[str, Any]:
     return held
 
 
-def _dry_months(page: SitePage, keep: np.ndarray) -> list[list[int]]:
+def _months_with(status: Status, page: SitePage, keep: np.ndarray) -> list[list[int]]:
+    """Per subdistrict, the positions of the shown months that carry a status."""
     flags = page.history["drought_index_status"].reindex(
         pcode=page.subdistricts.index, fill_value=int(Status.input_missing)
     )
-    masked = flags.transpose("pcode", "time").to_numpy()[:, keep] == int(Status.masked_dry_season)
+    masked = flags.transpose("pcode", "time").to_numpy()[:, keep] == int(status)
     return [[int(i) for i in np.flatnonzero(row)] for row in masked]
 
 
 def _source(source: Any, languages: tuple[str, ...]) -> dict[str, Any]:
     return {
         "label": _texts(source.label or {"en": source.name}, languages),
-        "last": source.last[:7],
+        **_last(source.last),
         "age": source.age_days,
         "round": source.cadence == "round",
         "old": source.status == Status.stale.name,
@@ -422,6 +425,15 @@ def _source(source: Any, languages: tuple[str, ...]) -> dict[str, Any]:
         "attribution": source.attribution,
         "note": _texts(source.note, languages),
     }
+
+
+_PERIOD = re.compile(r"\d{4}(-(0[1-9]|1[0-2]))?(?=-\d{2}$|$)")
+
+
+def _last(last: str) -> dict[str, str]:
+    """The last period as a month or a year; what is neither, such as the name of an edition, stays as it is."""
+    period = _PERIOD.match(last)
+    return {"last": period.group(), "edition": ""} if period else {"last": "", "edition": last}
 
 
 def _lines(lines: Any) -> list[list[list[float]]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
-from geodata.schema import AlertLevel, Manifest
+from geodata.schema import AlertLevel, Manifest, Status
 
 from .page import SitePage, age_at_issue
 from .palettes import pattern_defs
@@ -58,7 +58,8 @@ def _dates(manifest: Manifest, words: Catalogue) -> str:
     age = words("bar.age", days=words.plural("days", age_at_issue(manifest)))
     day = words("date.day", day=issued.day, month=month, year=issued.year)
     data_month = words.month(manifest.as_of, short=words.direction == "ltr")
-    return f"{words('bar.data')} {data_month} · {words('bar.issued')} {day} · {age}"
+    old = [words("bar.old")] if any(s.status == Status.stale.name for s in manifest.sources) else []
+    return " · ".join([f"{words('bar.data')} {data_month}", f"{words('bar.issued')} {day}", age, *old])
 
 
 def risk_title(page: SitePage, words: Catalogue) -> str:

@@ -133,7 +133,9 @@ def _cell(column: str, value: Any) -> str:
     if isinstance(value, int | np.integer):
         return str(int(value))
     if isinstance(value, float | np.floating):
-        return f"{half_up(float(value), decimals(column)):.{decimals(column)}f}"
+        places = decimals(column)
+        text = f"{half_up(float(value), places):.{places}f}"
+        return text if places == 1 else text.rstrip("0").rstrip(".")
     return str(value)
 
 

@@ -347,7 +347,7 @@ function wadi(map, places) {
         refill(swatch, []).appendChild(el('span', {style: {display: 'flex', justifyContent: 'center', alignItems: 'center', height: '100%', background: colour}}, [badge(k, 15, '#FFFFFF')]));
       }
       const edges = [0].concat(layer.cuts, [10]);
-      const span = layer.kind === 'level' ? null : limit(edges[k]) + '–' + limit(edges[k + 1]);
+      const span = layer.kind !== 'score' ? null : limit(edges[k]) + '–' + limit(edges[k + 1]);
       const word = layer.kind === 'level' && narrow.matches ? t('alert_short.' + LEVELS[k]) : classWord(layer, k);
       return row(swatch, word, null, span, 'c' + k);
     });
@@ -396,6 +396,7 @@ function wadi(map, places) {
     const layer = state.layer, box = byId('legend');
     const rows = layer.kind === 'circles' ? circleRows(layer) : {classes: classRows(layer), patterns: patternRows(layer)};
     let title = t('legend.scale', {layer: fullName(layer)});
+    if (layer.kind === 'sureness') title = layerName(layer);
     if (layer.kind === 'circles') title = t('legend.households');
     if (layer.kind === 'level') title = list([layerName(layer), monthText(data.asOf)]);
     refill(box.querySelector('h2'), title);
@@ -404,7 +405,7 @@ function wadi(map, places) {
     box.classList.toggle('many', rows.patterns.length > 1);
     box.classList.toggle('circles', layer.kind === 'circles');
     const round = layer.kind === 'circles' && data.sources.find((s) => s.round && s.last);
-    refill(box.querySelector('.foot'), round ? t('legend.counted', {month: monthText(round.last)}) : '');
+    refill(box.querySelector('.foot'), round ? t('legend.counted', {month: round.last.length > 4 ? monthText(round.last) : round.last}) : '');
   }
 
   /* ---------------------------------------------------------------- rail */
@@ -459,7 +460,7 @@ function wadi(map, places) {
 
   function dateNodes() {
     const age = el('span', {title: t('bar.age_help')}, [el('b', {}, [t('bar.age', {days: n('days', data.age)})])]);
-    return [t('bar.data') + ' ', el('b', {}, [monthText(data.asOf)]), ' · ' + t('bar.issued') + ' ', el('b', {}, [day(data.issued)]), ' · ', age];
+    return [t('bar.data') + ' ', el('b', {}, [monthText(data.asOf)]), ' · ' + t('bar.issued') + ' ', el('b', {}, [day(data.issued)]), ' · ', age].concat(data.sources.some((s) => s.old) ? [' · ', el('b', {}, [t('bar.old')])] : []);
   }
 
   function drawBar() {
@@ -608,7 +609,8 @@ function wadi(map, places) {
     const help = scale ? t('chart.help', {n: scale, threshold}) : t('chart.help_plain', {threshold});
     const head = [el('h3', {}, [title])];
     if (!months || (row.every((v) => v === null) && !h.dry[i].length)) return head.concat([el('p', {class: 'help'}, [t('chart.none')])]);
-    return head.concat([el('p', {class: 'help'}, [help]), chart(i, width, row, h)]);
+    const old = h.old[i].length ? el('p', {class: 'help'}, [el('span', {class: 'hollow'}), ' ' + t('chart.old')]) : null;
+    return head.concat([el('p', {class: 'help'}, [help]), chart(i, width, row, h), old]);
   }
 
   const ruler = document.createElement('canvas').getContext('2d');
@@ -636,7 +638,9 @@ function wadi(map, places) {
       if (dry.has(m)) drawn.push(svg('rect', {x, y: top, width: step + 0.4, height: bottom - top, fill: 'url(#dry)'}));
       else if (v !== null) {
         const colour = v > 0 ? '#6496BD' : v <= h.threshold ? '#845718' : '#B9AF9C';
-        drawn.push(svg('rect', {x: x + 0.7, y: Math.min(zero, y(v)), width: Math.max(1, step - 1.4), height: Math.max(1, Math.abs(y(v) - zero)), fill: colour}));
+        // A value carried on because nothing newer came is hollow.
+        const carried = h.old[i].includes(m) ? {fill: '#FFFFFF', stroke: colour, 'stroke-width': 1.2} : {fill: colour};
+        drawn.push(svg('rect', Object.assign({x: x + 0.7, y: Math.min(zero, y(v)), width: Math.max(1, step - 1.4), height: Math.max(1, Math.abs(y(v) - zero))}, carried)));
       }
     });
     drawn.push(svg('path', {d: 'M' + left + ' ' + zero + 'H' + right, stroke: '#1B2530', 'stroke-width': 1}));
@@ -683,9 +687,10 @@ function wadi(map, places) {
   }
 
   function sourceLine(s) {
-    const when = s.last ? t('dates.to', {month: s.last.length > 4 ? monthText(s.last) : s.last}) : t('dates.none');
+    const when = s.last ? t('dates.to', {month: s.last.length > 4 ? monthText(s.last) : s.last}) : s.edition || t('dates.none');
     const age = s.age !== null && s.age > 0 ? t('list') + t('dates.age', {days: n('days', s.age)}) : '';
-    return el('p', {class: s.old ? 'old' : null}, [here(s.label) + ': ' + when + age + '. ', s.old ? oldChip() : null]);
+    const said = [here(s.label) + ': ', s.last ? when : own(when), age + '. ', s.old ? oldChip() : null];
+    return el('p', {class: s.old ? 'old' : null}, said);
   }
 
   const oldChip = () => {

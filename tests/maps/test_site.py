@@ -238,6 +238,30 @@ def test_history_shows_the_last_24_months_and_where_it_says_nothing(page):
     assert all(held["rows"][0][m] is None for m in held["dry"][0])
 
 
+def test_months_that_were_only_carried_on_are_marked(make_page, page):
+    flags = page.history["drought_index_status"].copy()
+    flags[-2:] = int(Status.stale)
+    held = payload(make_page(history=page.history.assign(drought_index_status=flags)))["history"]
+    assert held["old"][0] == [22, 23]
+
+
+@pytest.mark.parametrize(
+    ("last", "shown", "edition"),
+    [
+        ("2018-12", "2018-12", ""),
+        ("2019-08-31", "2019-08", ""),
+        ("2018", "2018", ""),
+        ("COD-AB 2019", "", "COD-AB 2019"),
+    ],
+)
+def test_the_last_period_of_a_source_is_a_month_a_year_or_an_edition(
+    page, make_page, make_manifest, last, shown, edition
+):
+    source = dataclasses.replace(make_manifest().sources[0], last=last)
+    held = payload(make_page(manifest=make_manifest(sources=(source,))))["sources"][0]
+    assert (held["last"], held["edition"]) == (shown, edition)
+
+
 def test_nothing_later_than_the_month_is_shown(make_page, make_manifest):
     held = payload(make_page(manifest=make_manifest(as_of="2026-08")))["history"]
     assert held["months"][-1] == "2026-08"
@@ -270,7 +294,8 @@ def test_a_real_run_has_no_banner(make_page, make_manifest):
 
 
 def test_dates_stand_without_a_script(html):
-    assert "Data to Oct 2026 · issued 9 Nov 2026 · 9 days old" in Tags(html).text
+    """One source of the made-up run is too old, and the bar says so."""
+    assert "Data to Oct 2026 · issued 9 Nov 2026 · 9 days old · with old data" in Tags(html).text
 
 
 def test_arabic_first_opens_from_right_to_left(make_page):

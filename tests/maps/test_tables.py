@@ -79,6 +79,14 @@ def test_the_reason_is_a_sentence(table):
     }
 
 
+def test_indices_behind_the_scores_keep_two_decimals(table, tmp_path):
+    """A percentile of 0.08 must not print as 0.1; a count must not print as 10.00."""
+    write_csv(table.assign(water_percentile=0.08, alert_months=10.0), tmp_path / "t.csv")
+    head, row, *_ = read(tmp_path / "t.csv")
+    cells = dict(zip(head, row, strict=True))
+    assert (cells["water_percentile"], cells["alert_months"]) == ("0.08", "10")
+
+
 def test_a_rounding_law_can_be_handed_in(page):
     """Flows may hand in the models' own law."""
     printed = publishable(page.scores.iloc[20:30], round_half_up=lambda column, ndigits: column * 0 + ndigits)
