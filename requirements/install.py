@@ -30,7 +30,9 @@ def main() -> None:
         create_venv()
     version = subprocess.run(
         [PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
-        check=True, capture_output=True, text=True,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout.strip()
     # What the test set pins is a superset of the run set, at the same versions.
     if any(stamp(s, version).exists() for s in {wanted, "test"}):
@@ -47,20 +49,38 @@ def main() -> None:
 def create_venv() -> None:
     """Create ``.venv`` with the Python that runs this script."""
     if sys.version_info[:2] not in SUPPORTED:
-        sys.exit(f"Wadi needs Python 3.11, 3.12 or 3.13; this is {sys.version.split()[0]}. "
-                 "Name another one: make PYTHON=python3.12 demo")
+        sys.exit(
+            f"Wadi needs Python 3.11, 3.12 or 3.13; this is {sys.version.split()[0]}. "
+            "Name another one: make PYTHON=python3.12 demo"
+        )
     try:
         venv.create(VENV, with_pip=True)
     except subprocess.CalledProcessError:
-        sys.exit("This Python cannot make a virtual environment with pip; on Debian and Ubuntu: apt install python3-venv")
+        sys.exit("This Python makes no virtual environment with pip; on Debian and Ubuntu: apt install python3-venv")
 
 
 def install(pins: Path) -> None:
     """Install the pins by uv, which takes seconds; where uv cannot be had or fails, by pip."""
     quiet = ("--quiet", "--disable-pip-version-check", "--require-hashes")
     got = run(PYTHON, "-m", "pip", "install", *quiet, "-r", HERE / "uv.txt", check=False)
-    if got == 0 and run(PYTHON, "-m", "uv", "pip", "install", "--quiet", "--python", PYTHON,
-                        "--require-hashes", "-r", pins, check=False) == 0:
+    if (
+        got == 0
+        and run(
+            PYTHON,
+            "-m",
+            "uv",
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            PYTHON,
+            "--require-hashes",
+            "-r",
+            pins,
+            check=False,
+        )
+        == 0
+    ):
         return
     print("uv did not do it; going on with pip (about a minute).", flush=True)
     run(PYTHON, "-m", "pip", "install", *quiet, "-r", pins)

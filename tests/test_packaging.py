@@ -1,5 +1,6 @@
 """The wheel holds what the code reads: a missing catalogue is noticed only where nobody develops."""
 
+import shutil
 import subprocess
 import sys
 import zipfile

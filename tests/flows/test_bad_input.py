@@ -235,7 +235,7 @@ def test_latest_survives_a_failed_run(demo_out, demo_run, country):
 def test_no_place_to_write_is_told(synthetic_inputs, tmp_path):
     """A file stands where the folder should be."""
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(InputError, match="a file where a folder should be|no permission"):
+    with pytest.raises(InputError, match=r"a file where a folder should be|no permission"):
         run_country.fn("demo", data=str(synthetic_inputs), issued=ISSUED, out=str(tmp_path / "out"))
 
 
