@@ -21,7 +21,7 @@ from geodata.schema import KEEPS_VALUE, AlertLevel, ContractError, Manifest, Sta
 
 from .palettes import palette_for
 from .rounding import printed_tenths, tenths
-from .words import CLASSES, LANGUAGES, TIERS, Catalogue, in_language, load_catalogue, sentence
+from .words import CLASSES, LANGUAGES, TIERS, in_language, load_catalogue, sentence
 
 Kind = Literal["score", "level", "circles", "sureness"]
 
@@ -455,13 +455,3 @@ def table_order(page: SitePage, lang: str) -> list[int]:
     levels = page.scores["alert_level"].astype(int).to_numpy()
     tiers = [t if t in TIERS else "Z" for t in page.scores["risk_tier"].fillna("")]
     return sorted(range(len(names)), key=lambda i: (-levels[i], tiers[i], names[i], str(page.subdistricts.index[i])))
-
-
-def layer_label(spec: LayerSpec, page: SitePage, words: Catalogue) -> str:
-    """Name of a layer in one language."""
-    hazard = page.hazards.get(spec.key)
-    given = in_language(spec.label or (hazard.label if hazard else {}), words.lang)[0]
-    if given:
-        return given
-    key = f"layer.{spec.key}" if f"layer.{spec.key}" in words.words else f"hazard.{spec.key}"
-    return words(key)
