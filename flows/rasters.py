@@ -8,7 +8,7 @@ from pathlib import Path
 import xarray as xr
 
 from geodata.grids import grid_of, row_areas
-from geodata.rasters import RasterStack
+from geodata.rasters import RasterStack, read_raster_stack
 from geodata.schema import Findings, Status, status_like
 from geodata.store import write_cog
 from models.hazards import HazardOptions
@@ -36,7 +36,7 @@ def write_rasters(plan: Plan, folder: Path) -> list[Path]:
 
 def hazard_of_cells(name: str, options: HazardOptions, source: RasterStack, plan: Plan) -> xr.DataArray:
     """Score of every cell in the as-of month. Returns: DataArray (lat, lon), 0-10, NaN where not assessed."""
-    raster = source.read(Path(plan.data), Findings(f"sources.{options.source}"))
+    raster = read_raster_stack(source, Path(plan.data), Findings(f"sources.{options.source}"))
     if source.quantity == "area_share":
         raster = (raster * cell_areas_km2(raster)).assign_attrs(raster.attrs, units="km2")
     flat = raster.load().stack({CELL: ("lat", "lon")}).drop_vars(["lat", "lon", CELL])

@@ -225,7 +225,8 @@ def complete_periods(
     first = min([*periods, *_declared(options.first, options.cadence)])
     last = max([*periods, *_declared(options.last, options.cadence)])
     every = period_range(first, last, options.cadence)
-    missing = [p for p in every if p not in set(periods)]
+    there = set(periods)
+    missing = [p for p in every if p not in there]
     if missing:
         _note_gaps(options, missing, log)
     return every
