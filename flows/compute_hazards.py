@@ -113,7 +113,9 @@ def on_months(values: xr.Dataset, source: SourceOptions, plan: Plan) -> xr.Datas
             available_after_days=source.available_after_days,
             max_age_days=source.max_age_days,
             months=months,
-            skip_missing=True,  # a year without imagery leaves the one before standing, with its own age
+            # A year without imagery leaves the one before standing, with its own age. A round of counts is whole:
+            # what it suppresses or did not ask is no gap for the round before to fill.
+            skip_missing=source.cadence != "round",
         )
     return out
 
