@@ -175,26 +175,23 @@ def as_cube(protected: pd.DataFrame, day: date) -> xr.Dataset:
 
 
 def publishable_account(sites: gpd.GeoDataFrame, protected: pd.DataFrame) -> dict[str, int | str]:
-    """Households inside, outside and dropped; they add up to the list's own total.
+    """Locations inside, outside and dropped, and how the list's own total goes over into the tables.
 
-    What lies in no subdistrict is a cell like any other: rounded to 5, and counted as inside
-    where it is 1 to 4. The total is told where one exact figure beside the protected cells
-    narrows none of them (`account_is_safe`).
+    The total is told where one exact figure beside the protected cells narrows none of them
+    (`account_is_safe`). What lies in no subdistrict gets no figure of its own: a few locations
+    stand behind it, and findings name them.
     """
     figures = account(sites)
     told: dict[str, int | str] = {k: v for k, v in figures.items() if k.startswith("locations_")}
     if not account_is_safe(figures["households_inside"], protected):
         return told | {"households": "withheld: an exact total would tell more than the protected counts"}
-    apart = {k: as_cell(figures[f"households_{k}"]) for k in ("outside", "dropped")}
-    total = figures["households_total"]
-    told |= {"households_total": total, "households_inside": total - sum(apart.values())}
-    return told | {f"households_{k}": v for k, v in apart.items()}
-
-
-def as_cell(households: int) -> int:
-    """A count under the protection rule, with 1 to 4 told as none."""
-    value = protect(pd.DataFrame({"households": [households]}, index=["apart"]))["households"].iloc[0]
-    return 0 if pd.isna(value) else int(value)
+    total, in_tables = figures["households_total"], int(protected["households"].sum())
+    return told | {
+        "households_total": total,
+        "households_in_tables": in_tables,
+        "households_difference": total - in_tables,
+        "difference": "rounding to 5, subdistricts with 1 to 4 households, and locations in no subdistrict",
+    }
 
 
 # ------------------------------------------------------------------ the calendar
