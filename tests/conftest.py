@@ -1,14 +1,20 @@
 """Fixtures shared by all tests."""
 
 import os
+import re
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 MUST_RUN = os.environ.get("WADI_MUST_RUN", "").split(",")
 """Groups ("browser", "shared") that the gate does not let a test skip."""
+
+
+SIZES = {"desktop": (1280, 800), "phone": (390, 844), "small": (320, 640)}
 
 
 def skip_or_fail(group: str, reason: str) -> None:
@@ -33,6 +39,39 @@ def chromium() -> str:
     if found is None:
         skip_or_fail("browser", "no Chromium on this machine")
     return str(found)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Any]:
+    """A headless Chromium."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens an address at a size; asserts at the end that nothing was requested and nothing went wrong."""
+    requests, faults, contexts = [], [], []
+
+    def watched(address: str, size: str = "desktop", **options: Any) -> Any:
+        width, height = SIZES[size]
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.route(re.compile("^https?:"), lambda route: (requests.append(route.request.url), route.abort()))
+        page.on("pageerror", lambda error: faults.append(error.message))
+        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        page.goto(address)
+        return page
+
+    yield watched
+    for context in contexts:
+        context.close()
+    assert requests == []
+    assert faults == []
 
 
 @pytest.fixture(scope="session")

@@ -1,27 +1,8 @@
 """The page in a real browser, with every request refused."""
 
-import re
-import shutil
-
 import pytest
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-]
-
-SIZES = {"desktop": (1280, 800), "phone": (390, 844), "small": (320, 640)}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -32,26 +13,13 @@ def site(html, tmp_path_factory):
 
 
 @pytest.fixture
-def open_page(browser, site):
+def open_page(visit, site):
     """Opens the site; asserts at the end that nothing was requested and nothing went wrong."""
-    requests, faults, contexts = [], [], []
 
-    def watched(size="desktop", fragment="", address=site, **options):
-        width, height = SIZES[size]
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.route(re.compile("^https?:"), lambda route: (requests.append(route.request.url), route.abort()))
-        page.on("pageerror", lambda error: faults.append(error.message))
-        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-        page.goto(address + fragment)
-        return page
+    def opened(size="desktop", fragment="", address=site, **options):
+        return visit(address + fragment, size, **options)
 
-    yield watched
-    for context in contexts:
-        context.close()
-    assert requests == []
-    assert faults == []
+    return opened
 
 
 PLACES = "path[data-pcode]"
@@ -180,12 +148,12 @@ def test_displaced_people_are_circles_and_hidden_numbers_are_rings(open_page, pa
 
 
 @pytest.mark.parametrize("lang", ["en", "ar", "ckb"])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", ["desktop", "phone", "small"])
 def test_nothing_is_wider_than_the_screen(open_page, page, size, lang):
     shown = open_page(size, f"#lang={lang}&layer=risk")
-    assert shown.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0]
+    assert shown.evaluate("document.documentElement.scrollWidth") <= shown.viewport_size["width"]
     shown = open_page(size, f"#lang={lang}&layer=alert&place={page.scores.index[25]}")
-    assert shown.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0]
+    assert shown.evaluate("document.documentElement.scrollWidth") <= shown.viewport_size["width"]
     assert shown.locator("#panel").evaluate("p => p.scrollWidth <= p.clientWidth")
 
 
