@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from .summary import read_summary
 from .workspace import finished, point_latest, swap_in, unfinished
 
 log = logging.getLogger("wadi")
+
+ANSWER_WITHIN_S = 10
 
 
 def name_of_run() -> str:
@@ -104,11 +107,23 @@ def dask_scheduler(url: str | None) -> Iterator[None]:
         yield
         return
     from distributed import Client
+    from distributed.utils import LoopRunner
 
     try:
-        client = Client(url, timeout=10)
-    except (OSError, ValueError) as error:
-        found = f"{url}: {type(error).__name__}"
-        raise InputError(Finding("error", "arguments", "command line", "--dask", found, "a Dask scheduler")) from None
-    with client:
+        kind = LoopRunner().run_sync(kind_of_server, url)
+    except OSError:
+        kind = f"no answer within {ANSWER_WITHIN_S} s"
+    except ValueError:
+        kind = "no address"
+    if kind != "Scheduler":
+        raise InputError(Finding("error", "arguments", "command line", "--dask", f"{url}: {kind}", "a Dask scheduler"))
+    with Client(url, timeout=ANSWER_WITHIN_S):
         yield
+
+
+async def kind_of_server(url: str) -> str:
+    """What answers at a URL, asked before a Client is made: one that fails goes on waiting after its error."""
+    from distributed import rpc
+
+    async with rpc(url, timeout=ANSWER_WITHIN_S) as server:
+        return str((await asyncio.wait_for(server.identity(), ANSWER_WITHIN_S))["type"])
