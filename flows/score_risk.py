@@ -126,6 +126,11 @@ def explain(plan: Plan, cube: xr.Dataset, work: str) -> tuple[xr.Dataset, pd.Dat
         ("lack_of_reliability", doubt),
     ):
         cube = cube.assign(only_last(cube, name, values))
+    # The ends of a range are no surer than the score between them.
+    last_month = cube["time"] == cube["time"][-1]
+    for name in ("risk_low_status", "risk_high_status"):
+        flags = cube["risk_status"].where(last_month, cube[name]).astype("int8")
+        cube = cube.assign({name: flags.assign_attrs(status_attrs())})
     words = pd.DataFrame({"risk_tier": ranges["risk_tier"]}, index=ranges.index)
     words["main_driver"] = main_driver_words(last)
     return cube.drop_vars("main_driver"), words

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -165,14 +166,14 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
 def tag(column: str) -> str:
     """The HXL tag of a column.
 
-    >>> tag("hazard_drought"), tag("risk_status"), tag("pcode")
-    ('#severity+hazard+drought', '#status+risk', '#adm3+code')
+    >>> tag("hazard_drought"), tag("risk_status"), tag("pcode"), tag("spi_12_status")
+    ('#severity+hazard+drought', '#status+risk', '#adm3+code', '#status+spi_12')
     """
     if column in TAGS:
         return TAGS[column]
-    if column.endswith("_status"):
-        return "#status+" + column.removesuffix("_status").replace("_", "+")
-    return "#severity+" + column.replace("_", "+")
+    # An attribute begins with a letter, so a number stays with the word before it.
+    attributes = re.sub(r"_(?=[^\d])", "+", column.removesuffix("_status"))
+    return ("#status+" if column.endswith("_status") else "#severity+") + attributes
 
 
 def write_hxl_csv(table: pd.DataFrame, path: Path) -> None:
