@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,6 @@ def decimals(column: str) -> int:
 
 def publishable(
     table: pd.DataFrame,
-    round_half_up: Callable[[pd.Series, int], pd.Series] | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """The score table as it is printed: rounded once, whole counts, the reason in English.
@@ -70,7 +69,6 @@ def publishable(
     Parameters
     ----------
     table : DataFrame, index pcode, unrounded; the columns of the score table
-    round_half_up : rounds a column to a number of decimals; this package's own law if none is given
     labels : mapping, hazard -> its English name, for hazards without words in the catalogues
 
     Returns
@@ -79,12 +77,11 @@ def publishable(
     """
     whole = table.sort_index()
     rounded = whole.drop(columns=["reason_code", "reason_values"], errors="ignore").copy()
-    law = round_half_up or _half_up
     for column in rounded.columns:
         if column in INTEGERS:
             rounded[column] = pd.to_numeric(rounded[column], errors="coerce").round().astype("Int64")
         elif pd.api.types.is_float_dtype(rounded[column]):
-            rounded[column] = law(rounded[column], decimals(column))
+            rounded[column] = _half_up(rounded[column], decimals(column))
     parts = [c for c in whole.columns if c.startswith("contribution_")]
     if parts:
         rounded[parts] = printed_parts(whole[parts], whole["risk"])
