@@ -87,12 +87,6 @@ def test_indices_behind_the_scores_keep_two_decimals(table, tmp_path):
     assert (cells["water_percentile"], cells["alert_months"]) == ("0.08", "10")
 
 
-def test_a_rounding_law_can_be_handed_in(page):
-    """Flows may hand in the models' own law."""
-    printed = publishable(page.scores.iloc[20:30], round_half_up=lambda column, ndigits: column * 0 + ndigits)
-    assert set(printed["exposure"].dropna()) == {1.0}
-
-
 def test_a_missing_column_fails(table, tmp_path):
     with pytest.raises(ContractError, match="risk_tier"):
         write_csv(table.drop(columns="risk_tier"), tmp_path / "t.csv")
