@@ -34,9 +34,7 @@ def read_sources(work: str) -> None:
         raise InputError(country.errors)
     rounds = sorted(day.isoformat() for day in country.sites)
     boundaries = boundaries_digest(country.subdistricts)
-    if not plan.settings.country.synthetic:
-        kept = kept_receipts(out_of(work), plan.settings.country.key)
-        refuse_second_vintage(rounds, boundaries, kept)
+    refuse_second_vintage(rounds, boundaries, kept_receipts(out_of(work), plan.settings.country.key))
     place = stage(work)
     write_geoparquet(country.subdistricts, place / "subdistricts.parquet")
     for name, cube in country.cubes.items():

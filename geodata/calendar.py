@@ -114,7 +114,7 @@ def onto_months(
         Starts of the months asked for.
     skip_missing : bool
         True: a period that keeps no value gives way to the latest before it that does, unit by
-        unit. False: it speaks, with its own status.
+        unit; where none ever did, it speaks with its own status. False: it speaks, with its own status.
 
     Returns
     -------
@@ -152,8 +152,9 @@ def onto_months(
 
 
 def _speaking(kept: npt.NDArray[np.bool_], skip_missing: bool) -> npt.NDArray[np.intp]:
-    """Row that speaks for each row and unit: itself, or the latest up to it that keeps a value (-1: none)."""
+    """Row that speaks for each row and unit: itself, or the latest up to it that keeps a value, if any does."""
     row = np.arange(kept.shape[0])[:, np.newaxis]
     if not skip_missing:
         return np.broadcast_to(row, kept.shape)
-    return np.maximum.accumulate(np.where(kept, row, -1), axis=0)
+    speaks = np.maximum.accumulate(np.where(kept, row, -1), axis=0)
+    return np.where(speaks >= 0, speaks, row)

@@ -31,7 +31,8 @@ from scipy.sparse import csr_array
 import flows.reading
 import flows.score_risk
 from flows.run_country import run_country
-from models.protection import STAND_IN, interval
+from geodata.schema import InputError
+from models.protection import STAND_IN, interval, protect
 
 from .conftest import ISSUED
 
@@ -531,6 +532,17 @@ def test_every_cell_keeps_its_whole_class_under_linear_programming(claims, told,
     assert programme.narrowed() == {}
 
 
+def test_an_unsafe_total_is_withheld_with_all_that_would_give_it_away():
+    """72 and 1 households: an exact 73 would leave 69 to 72 of the 70 that is printed."""
+    sites = gpd.GeoDataFrame(
+        {"households": [72.0, 1.0], "pcode": ["A", "B"]}, geometry=gpd.points_from_xy([0, 1], [0, 1])
+    )
+    protected = protect(pd.DataFrame({"households": [72, 1]}, index=["A", "B"]))
+    account = flows.reading.publishable_account(sites, protected)
+    assert account.pop("households").startswith("withheld")
+    assert account == {"locations_total": 2, "locations_inside": 2, "locations_outside": 0, "locations_dropped": 0}
+
+
 def test_mutation_exact_totals_of_districts_narrow_cells(claims, truth):
     """The programme bites: with exact sums of districts some cell is known better than its class."""
     day = "2024-02-29"
@@ -540,6 +552,17 @@ def test_mutation_exact_totals_of_districts_narrow_cells(claims, truth):
         inside = exact[exact.index.str.startswith(district)]
         programme.add_sum({p for p, _ in programme.cells if p.startswith(district)}, inside.sum(), inside.sum())
     assert len(programme.narrowed(("households",))) > 10
+
+
+def test_a_round_that_was_shown_is_refused_on_other_boundaries(told, country):
+    """Two cuttings of one round are two equations for one unknown."""
+    path = country / "boundaries" / "synthetic_adm3.gpkg"
+    shapes = gpd.read_file(path)
+    shapes.loc[[0, 1], "ADM3_PCODE"] = shapes.loc[[1, 0], "ADM3_PCODE"].to_numpy()
+    shapes.to_file(path)
+    out = told[MONTHS[0]][0].parents[2]
+    with pytest.raises(InputError, match="one set of boundaries for one round"):
+        run_country.fn("demo", data=str(country), as_of=MONTHS[1], issued=ISSUED, out=str(out))
 
 
 # ------------------------------------------------------------------ search

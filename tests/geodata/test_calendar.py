@@ -132,6 +132,14 @@ def test_a_period_without_value_gives_way_if_asked_and_ages_all_the_same():
     assert status == ["ok", "stale"]  # 2016 is 365 days old at the end of 2017, 396 a month later
 
 
+def test_where_no_period_ever_had_a_value_the_last_one_speaks_with_its_own_status():
+    """A place that never holds water is not one that no source speaks of."""
+    months = month_axis("2015-12", "2017-12")
+    values, status = _onto([np.nan, np.nan], ["2016-01-01", "2017-01-01"], months, skip_missing=True)
+    assert np.isnan(values).all()
+    assert status == ["input_missing"] * 12 + ["insufficient_data"] * 13
+
+
 def test_units_are_carried_one_by_one():
     """The second unit has no value in 2017: only it falls back."""
     v, s = _series([[1.0, 5.0], [2.0, np.nan]], ["2016-01-01", "2017-01-01"])
