@@ -162,7 +162,8 @@ def contributions(
     Dataset (time, pcode)
         ``contribution_reference`` and ``contribution_<part>``, which sum to the unrounded risk
         (NaN where there is no risk); ``main_driver``, int8, the part with the largest
-        contribution (the earlier of equals) as a flag whose words `main_driver_words` gives, -1 where no risk.
+        contribution (the earlier of equals; never a hazard that was not assessed there) as a flag whose words
+        `main_driver_words` gives, -1 where no risk.
 
     References
     ----------
@@ -183,7 +184,7 @@ def contributions(
     start = np.where(np.isnan(own), np.nan, at.reshape(-1, *[1] * template.ndim))
     n_hazards = sum(n in hazards for n in names)
     values = _shapley(own, start, n_hazards, list(dimensions))
-    return _contribution_dataset(template, names, *values)
+    return _contribution_dataset(template, names, *values, np.isnan(own))
 
 
 def main_driver_words(contribution: xr.Dataset) -> np.ndarray:
@@ -253,7 +254,7 @@ def _shapley(
 
 
 def _contribution_dataset(
-    template: xr.DataArray, names: list[str], origin: np.ndarray, contribution: np.ndarray
+    template: xr.DataArray, names: list[str], origin: np.ndarray, contribution: np.ndarray, absent: np.ndarray
 ) -> xr.Dataset:
     def like(values: np.ndarray, name: str) -> xr.DataArray:
         array = xr.DataArray(values, dims=template.dims, coords=template.coords)
@@ -263,7 +264,9 @@ def _contribution_dataset(
     out |= {f"contribution_{name}": like(contribution[i], name) for i, name in enumerate(names)}
     known = np.isfinite(origin)
     # differences below 1e-9 are arithmetic, not drivers: equal parts go to the earlier one
-    driver = np.where(known, np.argmax(np.round(np.where(known, contribution, 0.0), 9), axis=0), -1)
+    # and the 0 of a part that is not there must not beat parts that all lower the risk
+    size = np.where(absent, -np.inf, np.round(np.where(known, contribution, 0.0), 9))
+    driver = np.where(known, np.argmax(size, axis=0), -1)
     flags = name_flags(names, "part with the largest contribution")
     out["main_driver"] = like(driver.astype("int8"), "").drop_attrs().assign_attrs(flags)
     return xr.Dataset(out)

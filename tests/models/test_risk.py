@@ -272,6 +272,13 @@ def test_the_main_driver_is_the_largest_part_and_the_earlier_of_equals():
     assert main_driver_words(out).tolist() == [["drought", "exposure", "drought", ""]]
 
 
+def test_a_hazard_that_was_not_assessed_drives_no_risk():
+    """Everything below the reference, and water unknown: its 0 is the largest number and no reason."""
+    out = contributions(whole(0.5, np.nan, 1.0, 0.5), ["drought", "water"], TWO)
+    assert one(out.contribution_water) == 0.0
+    assert main_driver_words(out).tolist() == [["exposure"]]
+
+
 def test_a_hazard_that_was_never_computed_is_no_part():
     out = contributions(whole(9, 3, 5, 5), ["drought", "water", "salinity"], TWO)
     assert "contribution_salinity" not in out
