@@ -83,9 +83,9 @@ def find_years_without_imagery(
     ----------
     area : DataArray (time, pcode, ...), km2
     min_area_km2 : float, km2
-        Units whose median over the record reaches this are usually wet.
+        Units whose median over the record, of the same month, reaches this are usually wet.
     emptied : float
-        Share of the unit's own median below which it counts as empty.
+        Share of the unit's own median of that month below which it counts as empty.
     share : float
         Share of usually wet units that must be empty.
 
@@ -93,7 +93,9 @@ def find_years_without_imagery(
     -------
     tuple of int, years in order
     """
-    median = area.median("time")
+    # each month against its own: a lake that shrinks every August is not a lake nobody looked at
+    months = area["time"].dt.month
+    median = area.groupby(months).median("time").sel(month=months).drop_vars("month")
     wet = median >= min_area_km2
     if not bool(wet.any()):
         return ()

@@ -85,6 +85,18 @@ def test_monthly_areas_are_ranked_in_their_own_month():
     assert last.values == pytest.approx(29.56 / 30.12)
 
 
+def test_lakes_that_shrink_every_august_were_seen_every_august():
+    """Four of ten units keep a hundredth of their water each August; only the August of 1990 is lower still."""
+    times = pd.date_range("1981-01", periods=360, freq="MS")
+    area = np.random.default_rng(0).uniform(16, 24, (360, 10))
+    area[times.month == 8, :4] /= 100
+    coords = {"time": times, "pcode": [f"U{i}" for i in range(10)]}
+    monthly = xr.DataArray(area, dims=("time", "pcode"), coords=coords)
+    assert find_years_without_imagery(monthly) == ()
+    monthly.loc["1990-08"] = 0.0
+    assert find_years_without_imagery(monthly) == (1990,)
+
+
 def test_real_districts_of_iraq(shared_data):
     """The years known to lack imagery are found, and 1995, in which two fifths of the districts read nothing."""
     table = pd.read_csv(shared_data / "iraq/water/surface_water_district_yearly_1984_2018.csv")
