@@ -66,16 +66,44 @@ def hazard_on_months(
 
     A state, such as the water seen in a year, is first ranked among its own years and then
     carried. A flow, such as a month's rain, stays in its month; the method bridges later
-    months by its own rule. Years after the as-of month may calibrate, and never speak.
+    months by its own rule. Years after the as-of month may calibrate, and never speak; what comes
+    after both is not looked at.
     """
     method = HAZARDS[options.method]
+    calibration = options.calibration_years or plan.settings.calibration.years
     oldest = source.max_age_days if options.max_age_days is None else options.max_age_days
     dated = options.model_copy(update={"max_age_days": oldest})
-    indices = method.index(inputs, dated, options.calibration_years or plan.settings.calibration.years)
+    indices = method.index(known_or_calibrating(inputs, source, calibration, plan), dated, calibration)
     # An index of daily values is a monthly one.
     cadence = "month" if source.cadence == "day" else source.cadence
-    monthly = on_months(indices, source.model_copy(update={"cadence": cadence}), plan)
-    return method.score(name, monthly, dated).assign_attrs(indices.attrs)
+    dated_source = source.model_copy(update={"cadence": cadence, "max_age_days": oldest})
+    hazard = method.score(name, on_months(indices, dated_source, plan), dated).assign_attrs(indices.attrs)
+    if cadence in FLOWING or not method.scored:
+        return hazard
+    age = months_since_observed(indices, method.scored, dated_source, plan)
+    whole = age.where(hazard[f"hazard_{name}"].notnull()).assign_attrs(hazard[f"{name}_age_months"].attrs)
+    return hazard.assign({f"{name}_age_months": whole})
+
+
+def known_or_calibrating(
+    inputs: xr.Dataset, source: SourceOptions, calibration: tuple[int, int], plan: Plan
+) -> xr.Dataset:
+    """Periods up to the last that is available or calibrates; all of them where none is either."""
+    starts = pd.DatetimeIndex(inputs.indexes["time"])
+    available = period_ends(starts, source.cadence) + pd.Timedelta(days=source.available_after_days)
+    wanted = ((available <= pd.Timestamp(plan.as_of_end)) | (starts.year <= calibration[1])).nonzero()[0]
+    return inputs.isel(time=slice(int(wanted[-1]) + 1)) if len(wanted) else inputs
+
+
+def months_since_observed(indices: xr.Dataset, scored: str, source: SourceOptions, plan: Plan) -> xr.DataArray:
+    """Months from the end of the period that speaks to each month of the run (time, pcode)."""
+    ends = period_ends(pd.DatetimeIndex(indices.indexes["time"]), source.cadence)
+    number = xr.DataArray(ends.year * 12.0 + ends.month, dims="time", coords={"time": indices["time"]})
+    observed = xr.Dataset(
+        {"month": number.where(indices[scored].notnull()), "month_status": indices[f"{scored}_status"]}
+    )
+    month = on_months(observed, source, plan)["month"].ffill("time")
+    return month["time"].dt.year * 12 + month["time"].dt.month - month
 
 
 def found_on_the_way(plan: Plan, name: str, hazard: xr.Dataset) -> list[Finding]:

@@ -45,6 +45,11 @@ def levels(plan: Plan, hazards: xr.Dataset) -> tuple[xr.Dataset, pd.DataFrame]:
         names,
         thresholds=settings.warning.thresholds,
         persistence_months={name: settings.warning.persistence_of(name) for name in names},
+        period_months={
+            name: 12
+            for name, block in settings.assessed_hazards.items()
+            if settings.sources[block.source].cadence == "year"
+        },
     )
     reasons = warning_reasons(
         alerts,

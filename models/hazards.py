@@ -80,7 +80,6 @@ class WaterOptions(HazardOptions):
     min_area_km2: float = 0.1
     breakpoints: Breakpoints = WATER_BREAKPOINTS
     breakpoints_source: str = "own choice: lowest fifth, tenth and twentieth of the record at 4, 6 and 8"
-    max_age_days: int | None = 366
 
 
 class HeavyRainOptions(HazardOptions):
@@ -268,11 +267,13 @@ class HazardMethod:
     index : (inputs, options, calibration) -> Dataset on the source's own time axis
         Of a source slower than a month, each variable and its status are then put on the monthly axis.
     score : (name, indices, options) -> Dataset on the monthly axis
+    scored : str, name of the index that is scored, of a method whose source may be slower than a month
     """
 
     options: type[HazardOptions]
     index: Callable[[xr.Dataset, Any, tuple[int, int]], xr.Dataset]
     score: Callable[[str, xr.Dataset, Any], xr.Dataset]
+    scored: str = ""
 
 
 def assess_hazard(name: str, inputs: xr.Dataset, options: HazardOptions, calibration: tuple[int, int]) -> xr.Dataset:
@@ -490,8 +491,8 @@ def _anomaly_score(name: str, indices: xr.Dataset, options: AnomalyOptions) -> x
 
 HAZARDS: Mapping[str, HazardMethod] = {
     "spi": HazardMethod(DroughtOptions, _drought_index, _drought_score),
-    "water_percentile": HazardMethod(WaterOptions, _water_index, _water_score),
+    "water_percentile": HazardMethod(WaterOptions, _water_index, _water_score, "water_percentile"),
     "heavy_rain": HazardMethod(HeavyRainOptions, _heavy_rain_index, _heavy_rain_score),
-    "anomaly": HazardMethod(AnomalyOptions, _anomaly_index, _anomaly_score),
+    "anomaly": HazardMethod(AnomalyOptions, _anomaly_index, _anomaly_score, "anomaly"),
 }
 """Method named in a country file -> how it is computed. A new method is its functions and one line here."""

@@ -28,23 +28,26 @@ def warning(
     *,
     thresholds: Mapping[str, Sequence[float]] | Sequence[float] = THRESHOLDS,
     persistence_months: Mapping[str, int] | int = 2,
+    period_months: Mapping[str, int] | None = None,
 ) -> xr.Dataset:
     """Alert level of each unit and month from the hazards observed there.
 
     The level of a hazard is the one that all of its last ``persistence_months`` observed months
     reach (all there are, at the start of a record). A month that is masked, missing or carried
     forward is not an observation: it neither ends a spell nor lengthens it. A hazard whose
-    status raises no alert this month does not speak this month.
+    status raises no alert this month does not speak this month. One observation of a source
+    slower than a month counts for all the months of its period, and once.
 
     Parameters
     ----------
     hazards : Dataset (time, pcode), monthly
         ``hazard_<name>`` 0-10 and ``hazard_<name>_status``; where values may be carried,
-        ``<name>_age_months`` (0 = of the month itself).
+        ``<name>_age_months`` (0 = of the month itself). A value is observed in the first month that has it.
     names : hazards, in the order that decides between equals
     thresholds : three rising scores for watch, warning, emergency; or three by hazard name
     persistence_months : int >= 1, or one by hazard name (2 for those not named)
         A hazard that strikes within a month, such as heavy rain, cannot persist for two: give it 1.
+    period_months : hazard -> months that one of its observations speaks of (12 of a yearly source); 1 unless named
 
     Returns
     -------
@@ -53,7 +56,7 @@ def warning(
         ``warning_score_status``; ``alert_level`` (AlertLevel, int8; NO_DATA only where no hazard
         may speak); ``alert_hazard`` and ``warning_hazard`` (int8 flags, words by
         `models.risk.flag_words`: the hazard that sets the level, and the highest one; -1 none);
-        ``alert_months`` (observed months in a row at or above the level's threshold; 0 if normal or no
+        ``alert_months`` (months observed in a row at or above the level's threshold; 0 if normal or no
         data); ``score_months`` (the same for the highest hazard and the threshold its score is above now).
 
     References
@@ -63,7 +66,8 @@ def warning(
     present = [n for n in names if f"hazard_{n}" in hazards]
     if not present:
         raise ContractError(f"warning: none of the hazards {list(names)} was computed")
-    persistence = [_persistence(persistence_months, n) for n in present]
+    period = [_period(period_months or {}, n) for n in present]
+    persistence = [-(-_persistence(persistence_months, n) // p) for n, p in zip(present, period, strict=True)]
     score, speaks, seen = (np.stack(side) for side in zip(*(_observed(hazards, n) for n in present), strict=True))
     limits = np.array([_limits(thresholds, n) for n in present])
     raw = (score[:, None] >= limits[:, :, None, None]).sum(axis=1)
@@ -76,7 +80,7 @@ def warning(
     # of hazards at the same level the one with the higher score speaks; of equal scores the one declared first
     speaker = np.where(top >= 0, np.argmax(np.where(level == top, now, -np.inf), axis=0), -1)
     loudest = np.where(np.isfinite(highest), np.argmax(now, axis=0), -1)
-    runs = _runs(raw, seen)
+    runs = _runs(raw, seen) * np.array(period)[:, None, None]
     now_at = np.where(loudest >= 0, _pick(raw, loudest), 0)
     flags = np.stack([hazards[f"hazard_{n}_status"].transpose("time", "pcode").to_numpy() for n in present])
     status = np.where(loudest >= 0, _pick(flags, loudest), int(Status.insufficient_data))
@@ -204,14 +208,25 @@ def _persistence(given: Mapping[str, int] | int, name: str) -> int:
     return months
 
 
+def _period(given: Mapping[str, int], name: str) -> int:
+    """Months that one observation of this hazard speaks of, proven to be one or more."""
+    months = given.get(name, 1)
+    if months < 1:
+        raise ValueError(f"period_months of {name}: {months}, expected 1 or more")
+    return months
+
+
 def _observed(hazards: xr.Dataset, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Score, whether it may speak, and whether it was observed that very month (time, pcode)."""
+    """Score, whether it may speak, and whether it is newer than what spoke in any month before (time, pcode)."""
     score = hazards[f"hazard_{name}"].transpose("time", "pcode")
     speaks = has_status(hazards[f"hazard_{name}_status"], RAISES_ALERTS).transpose("time", "pcode") & score.notnull()
-    seen = speaks
-    if f"{name}_age_months" in hazards:
-        seen = speaks & (hazards[f"{name}_age_months"].transpose("time", "pcode") == 0)
-    return score.to_numpy(), speaks.to_numpy(), seen.to_numpy()
+    if f"{name}_age_months" not in hazards:
+        return score.to_numpy(), speaks.to_numpy(), speaks.to_numpy()
+    times = pd.DatetimeIndex(score.indexes["time"])
+    age = hazards[f"{name}_age_months"].transpose("time", "pcode").to_numpy()
+    month = np.where(speaks & np.isfinite(age), np.asarray(times.year * 12 + times.month)[:, None] - age, -np.inf)
+    newest = np.maximum.accumulate(np.concatenate([np.full((1, month.shape[1]), -np.inf), month]), axis=0)
+    return score.to_numpy(), speaks.to_numpy(), month > newest[:-1]
 
 
 def _held(raw: np.ndarray, seen: np.ndarray, persistence: int) -> np.ndarray:

@@ -75,6 +75,27 @@ def test_a_carried_value_is_no_second_observation():
     assert levels(observed)[-1] == WARNING
 
 
+def test_a_yearly_reading_is_one_observation_that_lasts_a_year():
+    """Two readings, 7 known two months late and then 9: each warns at once, and is 12 months, not one a month."""
+    scores, ages = [7] * 12 + [9] * 3, [*range(2, 14), 2, 3, 4]
+    ds = hazards(water=scores, ages={"water": ages})
+    out = warning(ds, ["water"], period_months={"water": 12})
+    assert out.alert_level.values.ravel().tolist() == [WARNING] * 12 + [EMERGENCY] * 3
+    assert out.alert_months.values.ravel().tolist() == [12] * 15
+    lower = warning(hazards(water=scores[::-1], ages={"water": ages}), ["water"], period_months={"water": 12})
+    assert lower.score_months.values.ravel()[-1] == 24
+    with pytest.raises(ValueError, match="1 or more"):
+        warning(ds, ["water"], period_months={"water": 0})
+
+
+def test_a_year_and_a_half_asked_for_is_two_yearly_readings():
+    ds = hazards(water=[9] * 12 + [9] * 2, ages={"water": [*range(12), 0, 1]})
+    low_first = hazards(water=[1] * 12 + [9] * 2, ages={"water": [*range(12), 0, 1]})
+    for case, level in ((ds, EMERGENCY), (low_first, NORMAL)):
+        out = warning(case, ["water"], period_months={"water": 12}, persistence_months=18)
+        assert out.alert_level.values.ravel()[-1] == level
+
+
 def test_a_carried_level_holds_until_it_is_stale():
     """7, 7, carried, stale: the warning stands one month longer, then nothing is known."""
     ds = hazards(

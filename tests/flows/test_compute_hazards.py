@@ -1,0 +1,91 @@
+"""What a slow source says in the months after its period: for how long, how old, and knowing nothing later."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from flows.compute_hazards import hazard_on_months
+from flows.issue_warnings import levels
+from flows.plan import Plan
+from flows.settings import load_settings
+from geodata.schema import KEEPS_VALUE, Status, has_status, status_like
+
+UNITS = 10
+
+
+@pytest.fixture(scope="module")
+def demo():
+    """The demo's settings: water by the year, calibrated 1991-2020, stale after 400 days."""
+    return load_settings("demo")
+
+
+def lakes(last=2023, seed=1):
+    """Yearly area of ten lakes of 16 to 24 km2 from 1984 on; the last year is the driest of all."""
+    years = last - 1983
+    area = np.random.default_rng(seed).uniform(16, 24, (years, UNITS))
+    area[-1] = 15.0
+    coords = {"time": pd.date_range("1984", periods=years, freq="YS"), "pcode": [f"U{i}" for i in range(UNITS)]}
+    values = xr.DataArray(area, dims=("time", "pcode"), coords=coords, attrs={"units": "km2", "long_name": "water"})
+    return xr.Dataset({"surface_water": values, "surface_water_status": status_like(values)})
+
+
+def water(demo, inputs, as_of, *, lag=0, **options):
+    """The water hazard as a run of this month has it, and that run."""
+    plan = Plan(demo, data="", as_of=as_of, issued="2026-01-15")
+    source = demo.sources["surface_water"].model_copy(update={"available_after_days": lag})
+    block = demo.assessed_hazards["water"].model_copy(update=options)
+    return hazard_on_months("water", inputs, block, source, plan), plan
+
+
+def words(flags):
+    return [Status(int(f)).name for f in flags.values[:, 0]]
+
+
+def test_a_year_is_as_old_as_the_months_since_it_ended(demo):
+    """2023 is told 60 days after its end: in January 2024 2022 speaks, 13 months old; in February 2023 does."""
+    out, _ = water(demo, lakes(), "2024-06", lag=60)
+    recent = out.sel(time=slice("2024-01", None))
+    assert recent["water_age_months"].values[:, 0].tolist() == [13, 2, 3, 4, 5, 6]
+    assert words(recent["hazard_water_status"]) == ["ok"] * 6
+    kept = has_status(out["water_age_months_status"], KEEPS_VALUE)
+    assert (kept == out["water_age_months"].notnull()).all()
+
+
+def test_the_age_a_hazard_declares_stands_before_that_of_its_source(demo):
+    """2023 is 91 days old at the end of March, 121 a month later; the source would allow 400."""
+    months = {"as_of": "2024-04"}
+    assert words(water(demo, lakes(), **months)[0]["hazard_water_status"])[-2:] == ["ok", "ok"]
+    assert words(water(demo, lakes(), **months, max_age_days=100)[0]["hazard_water_status"])[-2:] == ["ok", "stale"]
+
+
+def test_water_without_an_age_of_its_own_ages_as_its_source_says(demo):
+    """2022, with nothing after it: 396 days old at the end of January 2024, 425 a month later, and good until 400."""
+    out, _ = water(demo, lakes(last=2022), "2024-03")
+    assert words(out["hazard_water_status"])[-4:] == ["ok", "ok", "stale", "stale"]
+
+
+def test_one_yearly_reading_is_twelve_months_and_says_how_old_it_is(demo):
+    """Only 2023 is low: eight months later that is still one reading."""
+    out, plan = water(demo, lakes(), "2024-08")
+    only = plan.settings.model_copy(update={"hazards": {"water": plan.settings.hazards["water"]}})
+    _, reasons = levels(Plan(only, data="", as_of="2024-08", issued="2026-01-15"), out)
+    told = reasons["reason_values"].iloc[0]
+    assert reasons["reason_code"].iloc[0] == "above_threshold"
+    assert (told["months"], told["age_months"]) == (12, 8)
+    assert json.dumps(told)
+
+
+@pytest.mark.parametrize("later", [0.0, 3.0])
+def test_years_after_both_the_month_and_the_calibration_change_nothing(demo, later):
+    """As of 2021-06, calibrated to 2020: what 2021 to 2030 read, or whether they were seen, is unknown."""
+    inputs = lakes(last=2030)
+    inputs["surface_water"].loc["2005"] = 0.9
+    other = inputs.copy(deep=True)
+    other["surface_water"].loc["2021":] *= later
+    own, _ = water(demo, inputs, "2021-06")
+    changed, _ = water(demo, other, "2021-06")
+    assert own.attrs["years_found"] == "2005"
+    xr.testing.assert_identical(own, changed)
