@@ -13,10 +13,10 @@ demo: .run       ## the whole pipeline on the synthetic country, offline, with a
 	@$(BIN)/wadi demo --out $(OUT)
 
 test: .test      ## every test, the browser and Prefect ones too
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-fast: .test ## what a developer runs between two edits
-	@$(BIN)/python -m pytest -m "not browser and not prefect and not slow"
+	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not browser and not prefect and not slow"
 
 lint: .test      ## ruff, import contracts, types
 	@$(BIN)/ruff check .

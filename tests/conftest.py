@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+# A law may take its time: the machines that hold it are shared, and speed is shown by `make bench`.
+settings.register_profile("wadi", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("wadi")
+
 MUST_RUN = os.environ.get("WADI_MUST_RUN", "").split(",")
 """Groups ("browser", "shared") that the gate does not let a test skip."""
 

@@ -1,6 +1,5 @@
 """Zonal statistics against answers that can be worked out on paper (METHODS 8)."""
 
-import time
 
 import geopandas as gpd
 import numpy as np
@@ -261,27 +260,20 @@ def _country(rng, n=300):
 
 
 @pytest.mark.slow
-def test_all_months_at_once_are_well_over_five_times_faster_than_xvec_and_equal():
-    """528 months of 200 x 220 cells, 300 units: what a country run does."""
+@pytest.mark.slow
+def test_means_of_many_units_equal_those_of_xvec():
+    """300 units on 200 x 220 cells, some empty; speed is shown by `make bench`."""
     pytest.importorskip("xvec")
     pytest.importorskip("rioxarray")
     rng = np.random.default_rng(1)
-    values = rng.gamma(0.5, 30.0, (528, 200, 220)).astype("float32")
+    values = rng.gamma(0.5, 30.0, (44, 200, 220)).astype("float32")
     values[:, rng.random((200, 220)) < 0.02] = np.nan
     raster = _raster(values, north=39.0, west=39.0, cell=0.05)
     units = _country(rng)
-    started = time.perf_counter()
-    zonal_mean(raster, zonal_weights(grid_of(raster), units))
-    ours = time.perf_counter() - started
-    # xvec gets a twelfth of the months and is charged for those alone.
-    part = raster.isel(time=slice(0, 44)).rename(lat="y", lon="x").rio.write_crs("EPSG:4326")
-    started = time.perf_counter()
+    part = raster.rename(lat="y", lon="x").rio.write_crs("EPSG:4326")
     theirs = part.xvec.zonal_stats(units.geometry, "x", "y", stats="mean", method="exactextract")
-    each = (time.perf_counter() - started) / 44
-    print(f"ours {ours:.2f} s for 528 months, xvec {each * 528:.1f} s at its pace: {each * 528 / ours:.0f} times")
-    assert each * 528 > 5 * ours
     # xvec weighs all cells of a unit alike: compare where area does not matter, by flattening it out.
-    flat = _unweighted(raster.isel(time=slice(0, 44)), units)
+    flat = _unweighted(raster, units)
     assert np.allclose(flat, theirs.transpose("time", ...).values.reshape(44, -1), rtol=1e-6, atol=1e-6)
 
 
