@@ -145,7 +145,7 @@ def placed_and_protected(
     """
     placed, slices, accounts = {}, [], {}
     for day, sites in rounds.items():
-        placed[day] = place_step(sites, subdistricts, log, file=options.label.get("en", options.path))
+        placed[day] = place_step(sites, subdistricts, log, file=f"{options.label.get('en', options.path)}, {day}")
         counts = count_by_unit(placed[day], subdistricts.index)
         protected = protect(counts)
         slices.append(as_cube(protected, day))
@@ -210,7 +210,7 @@ def note_the_calendar(country: Country, plan: Plan) -> None:
                 Finding(
                     "note",
                     f"sources.{name}",
-                    options.path,
+                    options.path if options.path != "." else options.label.get("en", name),
                     "period",
                     f"{span}, not available by {plan.as_of}",
                     f"data available by the end of {plan.as_of}",

@@ -78,7 +78,7 @@ def source_of(name: str, options: SourceOptions, cube: xr.Dataset, plan: Plan) -
     return Source(
         name=name,
         label=options.label,
-        location=options.path,
+        location=location_of(plan, name, options),
         sha256=digest_of(plan, f"sources.{name}"),
         licence=options.licence,
         attribution=options.attribution,
@@ -92,6 +92,13 @@ def source_of(name: str, options: SourceOptions, cube: xr.Dataset, plan: Plan) -
         status=status.name,
         note=options.note,
     )
+
+
+def location_of(plan: Plan, name: str, options: SourceOptions) -> str:
+    """Path of a source as the country file has it; the files themselves where it names each round's."""
+    if options.path != ".":
+        return options.path
+    return ", ".join(f.path for f in plan.inputs if f.source == f"sources.{name}")
 
 
 def digest_of(plan: Plan, block: str) -> str:

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from flows.run_country import run_country
+from flows.plan import plan_run
+from flows.run_country import may_go_live, run_country
 from geodata.schema import KEEPS_VALUE, RAISES_ALERTS, Status
 from maps.tables import COLUMNS
 
@@ -193,12 +194,16 @@ def test_rain_that_ended_eight_months_ago_is_old_and_raises_nothing(run_of):
     assert ages["rain"] == ("2018-12", 243, "stale")
     assert ages["displacement"] == ("2019-08-31", 0, "ok")
     assert ages["residents"][1:] == (426, "ok")
+    places = {s["name"]: s["location"] for s in receipt(folder)["run"]["sources"]}
+    assert places["displacement"] == "displacement/IDPs_MasterList_dataset_DTM_IOMAug 31, 2019.xlsx"
     assert set(table["hazard_drought_status"]) == {"stale"}
     assert (table["hazard_drought"] != "").all()
     alarmed = table[table["alert_level"].astype(int) > 0]
     assert len(alarmed) > 0
     assert alarmed["warning_reason"].str.contains("Surface water").all()
     assert alarmed["warning_reason"].str.contains("Too old to count: Drought").all()
+    assert alarmed["warning_reason"].str.contains("The latest measurement is 8 months old").all()
+    assert not alarmed["warning_reason"].str.contains("for 9 months|for 21 months").any()  # a year is read once
 
 
 def test_a_round_of_the_next_year_is_not_known_yet(run_of):
@@ -228,6 +233,16 @@ def test_before_the_residents_were_estimated_exposure_is_unknown(run_of):
     assert all(s["age_days"] is None or s["age_days"] >= 0 for s in receipt(folder)["run"]["sources"])
 
 
+def test_a_strict_run_with_gaps_does_not_go_live(run_of, shared_data):
+    """Rain is old and hazards have no source: said in checks.json, and enough for --strict to leave latest alone."""
+    folder = run_of("2019-08")
+    plan = plan_run("iraq", str(shared_data / "iraq"), "2019-08", ISSUED)
+    assert may_go_live(plan, False, folder)
+    assert not may_go_live(plan, True, folder)
+    pointer = json.loads((folder.parents[1] / "latest.json").read_text("utf-8"))
+    assert (folder.parents[1] / pointer["path"]).resolve() == (folder.parents[1] / "latest").resolve()
+
+
 # ------------------------------------------------------------------ the record
 
 
@@ -244,7 +259,7 @@ def test_2008_is_the_driest_hydrological_year_of_the_record(run_of):
 def test_no_year_later_than_the_month_changes_what_the_month_says(run_of):
     """Monitoring of 2008 reads the same in the run of 2008 and, for hazards and levels, in that of 2018."""
     then, later = (cube_of(run_of(m)).sel(time="2008-12-01") for m in ("2008-12", "2018-12"))
-    for name in ("spi_6", "spi_12", "hazard_drought"):
+    for name in ("spi_6", "spi_12", "hazard_drought", "hazard_water", "hazard", "warning_score", "alert_level"):
         np.testing.assert_allclose(then[name], later[name], atol=1e-9, err_msg=name)
 
 
