@@ -85,6 +85,16 @@ def check(config: Config, data: Data = None, as_of: AsOf = None, issued: Issued 
             raise typer.Exit(WRONG_INPUT)
 
 
+@app.command(epilog="Example: wadi publish out/iraq/runs/2019-08-0123456789")
+def publish(run: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
+    """Promote a staged run to `latest`, unless its checks hold an error."""
+    with plain_errors():
+        from .promote import promote
+
+        promote(run)
+        typer.echo(f"{run} is published.")
+
+
 @app.command(epilog="Example: wadi serve out/demo")
 def serve(
     folder: Annotated[Path, typer.Argument(help="A country's results, a run, or the folder above them.")] = Path("out"),

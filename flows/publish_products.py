@@ -58,15 +58,16 @@ def publish_products(work: str) -> None:
     publish_cube(folder, cube)
     publish_site(plan, folder, manifest, table, cube, subdistricts)
     publish_rasters(plan, folder)
+    households = {day: told for day, told in reading["households"].items() if day <= plan.as_of_end.isoformat()}
     noticed = json.loads((stage(work) / "hazards.json").read_text("utf-8"))
     write_checks(
         folder,
         [Finding(**f) for f in (*reading["findings"], *noticed)],
         gaps_of(manifest, table),
-        reading["households"],
+        households,
     )
     headlines = {"title": title_of(manifest), "highest_tier": names_of_tier(table, "A")}
-    parts = {"headlines": headlines, "coverage": coverage_of(cube), "households": reading["households"]}
+    parts = {"headlines": headlines, "coverage": coverage_of(cube), "households": households}
     parts["displacement"] = reading["displacement"]
     write_receipt(folder, plan, manifest, parts, {"publish": round(time.perf_counter() - started, 2)})
     log.info("Published %d products", sum(1 for p in folder.rglob("*") if p.is_file()))

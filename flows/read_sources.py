@@ -6,15 +6,19 @@ import json
 import logging
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import geopandas as gpd
 from prefect import flow
 
 from geodata.schema import InputError
 from geodata.store import write_cube, write_geoparquet
 
-from .reading import read_country
+from .plan import Plan
+from .reading import Country, read_country
 from .restricted import write_restricted
-from .vintages import boundaries_digest, refuse_second_vintage
+from .settings import DISPLACEMENT
+from .vintages import boundaries_digest, groups_digest, refuse_second_vintage
 from .workspace import kept_receipts, load_plan, out_of, stage
 
 log = logging.getLogger("wadi")
@@ -32,9 +36,8 @@ def read_sources(work: str) -> None:
     country = read_country(plan)
     if country.errors or country.subdistricts is None:
         raise InputError(country.errors)
-    rounds = sorted(day.isoformat() for day in country.sites)
-    boundaries = boundaries_digest(country.subdistricts)
-    refuse_second_vintage(rounds, boundaries, kept_receipts(out_of(work), plan.settings.country.key))
+    shown = cut_of(plan, country, country.subdistricts)
+    refuse_second_vintage(shown["rounds"], shown["cutting"], kept_receipts(out_of(work), plan.settings.country.key))
     place = stage(work)
     write_geoparquet(country.subdistricts, place / "subdistricts.parquet")
     for name, cube in country.cubes.items():
@@ -44,7 +47,7 @@ def read_sources(work: str) -> None:
             {
                 "findings": [asdict(f) for f in country.findings],
                 "households": country.households,
-                "displacement": {"rounds": rounds, "boundaries": boundaries},
+                "displacement": shown,
             }
         ),
         "utf-8",
@@ -52,3 +55,13 @@ def read_sources(work: str) -> None:
     if plan.restricted:
         write_restricted(country.sites, Path(work))
     log.info("Read %d sources for %d subdistricts", len(country.cubes), len(country.subdistricts))
+
+
+def cut_of(plan: Plan, country: Country, subdistricts: gpd.GeoDataFrame) -> dict[str, Any]:
+    """Which rounds a run shows, by day and by file, and how it cuts them."""
+    cutting = {"boundaries": boundaries_digest(subdistricts)}
+    options = plan.settings.sources.get(DISPLACEMENT)
+    if options is not None:
+        cutting["groups"] = groups_digest(options)
+    files = [f.sha256 for f in plan.inputs if f.source == f"sources.{DISPLACEMENT}"]
+    return {"rounds": [*(day.isoformat() for day in sorted(country.sites)), *sorted(files)], "cutting": cutting}

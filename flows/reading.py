@@ -28,6 +28,9 @@ from .plan import Plan
 from .policy import computing, reading
 from .settings import DISPLACEMENT
 
+FEWEST_LOCATIONS = 3
+"""Locations that must stand behind a figure of households outside every subdistrict."""
+
 read_boundaries_step = reading("read-boundaries")(read_boundaries)
 read_source_step = reading("read-source")(read_source)
 zonal_weights_step = computing("zonal-weights")(zonal_weights)
@@ -175,23 +178,30 @@ def as_cube(protected: pd.DataFrame, day: date) -> xr.Dataset:
 
 
 def publishable_account(sites: gpd.GeoDataFrame, protected: pd.DataFrame) -> dict[str, int | str]:
-    """Locations inside, outside and dropped, and how the list's own total goes over into the tables.
+    """Households inside, outside and dropped, adding up to the list's own total, and the sum of the tables.
 
     The total is told where one exact figure beside the protected cells narrows none of them
-    (`account_is_safe`). What lies in no subdistrict gets no figure of its own: a few locations
-    stand behind it, and findings name them.
+    (`account_is_safe`). What lies in no subdistrict is a cell like any other: rounded to 5, and
+    counted as inside where it is 1 to 4 or stands on fewer locations than would hide one.
     """
     figures = account(sites)
     told: dict[str, int | str] = {k: v for k, v in figures.items() if k.startswith("locations_")}
     if not account_is_safe(figures["households_inside"], protected):
         return told | {"households": "withheld: an exact total would tell more than the protected counts"}
-    total, in_tables = figures["households_total"], int(protected["households"].sum())
+    apart = {k: as_cell(figures[f"households_{k}"], figures[f"locations_{k}"]) for k in ("outside", "dropped")}
+    total = figures["households_total"]
     return told | {
         "households_total": total,
-        "households_in_tables": in_tables,
-        "households_difference": total - in_tables,
-        "difference": "rounding to 5, subdistricts with 1 to 4 households, and locations in no subdistrict",
+        "households_inside": total - sum(apart.values()),
+        **{f"households_{k}": v for k, v in apart.items()},
+        "households_in_tables": int(protected["households"].sum()),
     }
+
+
+def as_cell(households: int, locations: int) -> int:
+    """A count under the protection rule; 0 where it would have to be hidden."""
+    value = protect(pd.DataFrame({"households": [households]}, index=["apart"]))["households"].iloc[0]
+    return 0 if pd.isna(value) or locations < FEWEST_LOCATIONS else int(value)
 
 
 # ------------------------------------------------------------------ the calendar

@@ -1,14 +1,19 @@
-"""One round of displacement is published on one set of boundaries, or its counts could be told apart."""
+"""One round of displacement is cut in one way only, or its counts could be told apart."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import geopandas as gpd
 
+from geodata.options import SourceOptions
 from geodata.schema import Finding, InputError
+
+GROUPS = ("columns", "shelter", "periods", "origins", "reasons")
+"""Options that say which households are counted together."""
 
 
 def boundaries_digest(subdistricts: gpd.GeoDataFrame) -> str:
@@ -19,30 +24,38 @@ def boundaries_digest(subdistricts: gpd.GeoDataFrame) -> str:
     return digest.hexdigest()
 
 
-def refuse_second_vintage(rounds: Iterable[str], boundaries: str, kept: Iterable[Mapping[str, Any]]) -> None:
-    """Raise InputError if a kept run shows one of these rounds on other boundaries.
+def groups_digest(options: SourceOptions) -> str:
+    """Hash of how a list's households are put into groups."""
+    chosen = options.model_dump(mode="json", include=set(GROUPS))
+    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
 
-    The same locations counted in two cuttings of the country are two equations for one
-    unknown: their difference can tell a count that each of them protects.
+
+def refuse_second_vintage(rounds: Iterable[str], cutting: Mapping[str, str], kept: Iterable[Mapping[str, Any]]) -> None:
+    """Raise InputError if a kept run shows one of these rounds cut in another way.
+
+    The same locations counted in two cuttings of the country, or in two groupings, are two
+    equations for one unknown: their difference can tell a count that each of them protects.
 
     Parameters
     ----------
-    rounds : days of the rounds, "YYYY-MM-DD"
-    boundaries : str, of `boundaries_digest`
+    rounds : days of the rounds, "YYYY-MM-DD", and hashes of their files: either names a round
+    cutting : what the counts were cut by, e.g. {"boundaries": digest, "groups": digest}
     kept : receipts of the kept runs
     """
     mine = set(rounds)
     for receipt in kept:
         shown = receipt.get("displacement", {})
         both = sorted(mine & set(shown.get("rounds", ())))
-        if both and shown["boundaries"] != boundaries:
+        other = sorted(name for name, digest in cutting.items() if shown.get("cutting", {}).get(name) != digest)
+        if both and other:
+            run = f"{receipt['run']['as_of']}-{receipt['run']['run_id']}"
             raise InputError(
                 Finding(
                     "error",
                     "sources.displacement",
-                    "boundaries",
-                    f"round {', '.join(both)}",
-                    f"other boundaries than in the kept run {receipt['run']['as_of']}-{receipt['run']['run_id']}",
-                    "one set of boundaries for one round: remove that run, or use another --out",
+                    " and ".join(other),
+                    f"round {both[0]}",
+                    f"other {' and '.join(other)} than in the kept run {run}",
+                    "one cutting for one round: remove that run, or use another --out",
                 )
             )

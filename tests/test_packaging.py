@@ -15,19 +15,13 @@ PACKAGES = ("flows", "geodata", "models", "maps")
 @pytest.mark.slow
 def test_the_wheel_holds_every_file_of_the_packages(tmp_path):
     """Code, country files, catalogues, script and style sheet."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "-w",
-        tmp_path,
-        ROOT,
-    ]
-    subprocess.run(command, check=True, cwd=tmp_path)
+    source = tmp_path / "source"  # a copy: an old build folder beside the code would be packed too
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path]
+    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, source], check=True)
     (wheel,) = tmp_path.glob("wadi-*.whl")
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith(PACKAGES)}
     here = {

@@ -15,7 +15,9 @@ from shapely.geometry import Polygon
 
 from flows.check_inputs import check_inputs
 from flows.run_country import run_country
+from flows.vintages import boundaries_digest, refuse_second_vintage
 from geodata.schema import InputError
+from geodata.synthetic import square_subdistricts
 
 ISSUED = "2024-04-08"
 RAIN = "rainfall/rain_2010.05.tif"
@@ -259,22 +261,19 @@ def test_a_full_disk_is_told(synthetic_inputs, small_disk):
     assert not list(small_disk.rglob("*.partial"))
 
 
-def test_other_boundaries_for_a_published_round_are_refused(tmp_path, synthetic_inputs):
-    """The same households in two cuttings of the country could be told apart."""
-    from flows.vintages import boundaries_digest, refuse_second_vintage
-    from geodata.synthetic import square_subdistricts
-
-    one, other = square_subdistricts(4), square_subdistricts(9)
-    kept = [
-        {
-            "run": {"as_of": "2024-03", "run_id": "0123456789"},
-            "displacement": {"rounds": ["2024-02-29"], "boundaries": boundaries_digest(one)},
-        }
-    ]
-    refuse_second_vintage(["2024-02-29"], boundaries_digest(one), kept)
-    refuse_second_vintage(["2023-09-30"], boundaries_digest(other), kept)
-    with pytest.raises(InputError, match="2024-02-29"):
-        refuse_second_vintage(["2024-02-29"], boundaries_digest(other), kept)
+def test_one_round_is_not_published_in_two_cuttings():
+    """The same households in two cuttings of the country, or in two groupings, could be told apart."""
+    one, other = boundaries_digest(square_subdistricts(4)), boundaries_digest(square_subdistricts(9))
+    shown = {"rounds": ["2024-02-29", "f1e"], "cutting": {"boundaries": one, "groups": "a"}}
+    kept = [{"run": {"as_of": "2024-03", "run_id": "0123456789"}, "displacement": shown}]
+    refuse_second_vintage(["2024-02-29"], {"boundaries": one, "groups": "a"}, kept)
+    refuse_second_vintage(["2023-09-30"], {"boundaries": other, "groups": "b"}, kept)
+    with pytest.raises(InputError, match=r"2024-02-29.*other boundaries"):
+        refuse_second_vintage(["2024-02-29"], {"boundaries": other, "groups": "a"}, kept)
+    with pytest.raises(InputError, match=r"other groups"):
+        refuse_second_vintage(["2024-02-29"], {"boundaries": one, "groups": "b"}, kept)
+    with pytest.raises(InputError, match=r"round f1e"):  # the same file under another date
+        refuse_second_vintage(["2024-03-31", "f1e"], {"boundaries": other, "groups": "a"}, kept)
 
 
 @pytest.mark.prefect

@@ -1,6 +1,7 @@
 """The command line: quick to answer, plain about mistakes, honest in its exit codes."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -11,9 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
+from flows.promote import promote
 from flows.serve import ADDRESS, site_folder, site_server
 from flows.summary import Summary, read_summary
 from flows.verify import differences
+from flows.workspace import products
 from geodata.schema import InputError
 
 WADI = Path(sys.executable).with_name("wadi")
@@ -23,10 +26,10 @@ def test_help_names_every_command_and_no_stub():
     """Commands that come later are absent."""
     done = subprocess.run([WADI, "--help"], capture_output=True, text=True, check=True)
     commands = [line.split()[0] for line in done.stdout.split("Commands:")[1].strip().splitlines()]
-    assert commands == ["demo", "run", "check", "serve", "verify", "doctor"]
+    assert commands == ["demo", "run", "check", "publish", "serve", "verify", "doctor"]
 
 
-@pytest.mark.parametrize("command", ["demo", "run", "check", "serve", "verify", "doctor"])
+@pytest.mark.parametrize("command", ["demo", "run", "check", "publish", "serve", "verify", "doctor"])
 def test_each_command_shows_an_example(command):
     """`--help` answers "what do I type?"."""
     done = CliRunner().invoke(app, [command, "--help"])
@@ -104,8 +107,6 @@ def test_one_changed_byte_of_an_input_is_found(demo_run, country):
 
 def test_one_changed_number_of_a_product_is_found(demo_run, tmp_path):
     """A table edited by hand no longer is the run's."""
-    import shutil
-
     copy = Path(shutil.copytree(demo_run, tmp_path / demo_run.name))
     table = copy / "tables" / "subdistricts.csv"
     table.write_text(table.read_text("utf-8").replace("2024-03", "2024-02", 1), "utf-8")
@@ -114,8 +115,6 @@ def test_one_changed_number_of_a_product_is_found(demo_run, tmp_path):
 
 def test_a_forged_receipt_is_found(demo_run, tmp_path):
     """A number and its hash edited together still come out otherwise when derived anew."""
-    import shutil
-
     from geodata.store import sha256_of
 
     copy = Path(shutil.copytree(demo_run, tmp_path / demo_run.name))
@@ -126,6 +125,26 @@ def test_a_forged_receipt_is_found(demo_run, tmp_path):
     receipt["products"]["tables/subdistricts.csv"] = sha256_of(table)
     (copy / "manifest.json").write_text(json.dumps(receipt), "utf-8")
     assert any("derived anew" in line for line in differences(copy, None, lambda words: None))
+
+
+def test_a_staged_run_goes_live_when_it_is_published(demo_run, tmp_path):
+    """Somebody looks first; a damaged run, a drill and a run with errors stay where they are."""
+    runs = tmp_path / "demo" / "runs"
+    copy = Path(shutil.copytree(demo_run, runs / demo_run.name))
+    promote(copy)
+    assert json.loads((tmp_path / "demo" / "latest.json").read_text())["run"] == demo_run.name
+    (copy / "site" / "index.html").write_text("edited")
+    with pytest.raises(InputError, match="changed products"):
+        promote(copy)
+    receipt = json.loads((copy / "manifest.json").read_text("utf-8"))
+    for change, words in (({"exercise": True}, "an exercise"), ({"exercise": False}, "3 errors")):
+        checks = copy / "checks.json"
+        checks.write_text(json.dumps(json.loads(checks.read_text("utf-8")) | {"errors": 3}))
+        receipt["run"] |= change
+        receipt["products"] = products(copy)
+        (copy / "manifest.json").write_text(json.dumps(receipt))
+        with pytest.raises(InputError, match=words):
+            promote(copy)
 
 
 def test_the_site_is_served_on_this_machine_only(demo_out):

@@ -1,6 +1,5 @@
 """Zonal statistics against answers that can be worked out on paper (METHODS 8)."""
 
-
 import geopandas as gpd
 import numpy as np
 import pandas as pd
