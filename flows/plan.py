@@ -11,7 +11,7 @@ from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
 
-from geodata.schema import Finding, Findings, InputError
+from geodata.schema import Finding, InputError
 from geodata.store import sha256_of
 
 from .settings import Settings, load_settings
@@ -193,8 +193,3 @@ def last_complete_month(day: date) -> str:
 
 def _argument(field: str, found: str, expected: str) -> Finding:
     return Finding("error", "arguments", "command line", field, found, expected)
-
-
-def new_log(block: str) -> Findings:
-    """A collector for what one block's reader finds."""
-    return Findings(block)

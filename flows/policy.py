@@ -65,8 +65,8 @@ def show_progress() -> None:
 
 def worth_another_try(task: Any, task_run: Any, state: Any) -> bool:
     """A network drive may come back; a wrong input stays wrong."""
-    error = state.result(raise_on_failure=False)
-    return isinstance(error, OSError)
+    # A record holds the error where results are stored; `state.result()` would be a coroutine beside a running loop.
+    return isinstance(getattr(state.data, "result", state.data), OSError)
 
 
 Step = Callable[..., Any]

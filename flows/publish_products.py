@@ -23,6 +23,7 @@ from geodata.store import read_cube, write_cube, write_geopackage, write_geoparq
 from maps.page import HazardWords, SitePage, standard_layers
 from maps.site import build_site
 from maps.tables import publishable, write_csv, write_hxl_csv, write_xlsx
+from maps.words import notice
 
 from .compute_hazards import on_months, on_one_axis
 from .gaps import gaps_of
@@ -36,7 +37,7 @@ from .score_risk import dimensions
 from .score_table import score_table
 from .settings import DISPLACEMENT, RESIDENTS
 from .summary import read_summary
-from .workspace import load_plan, stage
+from .workspace import load_plan, stage, stage_seconds
 
 log = logging.getLogger("wadi")
 
@@ -55,13 +56,14 @@ def publish_products(work: str) -> None:
     reading = json.loads((stage(work) / "reading.json").read_text("utf-8"))
 
     publish_tables(plan, folder, manifest, table, subdistricts)
-    publish_cube(folder, cube)
+    publish_cube(folder, cube.assign_attrs(notice=notice(manifest)))
     publish_site(plan, folder, manifest, table, cube, subdistricts)
-    publish_rasters(plan, folder)
+    publish_rasters(plan, folder, notice(manifest))
     households = {day: told for day, told in reading["households"].items() if day <= plan.as_of_end.isoformat()}
     noticed = json.loads((stage(work) / "hazards.json").read_text("utf-8"))
     write_checks(
         folder,
+        notice(manifest),
         [Finding(**f) for f in (*reading["findings"], *noticed)],
         gaps_of(manifest, table),
         households,
@@ -69,7 +71,8 @@ def publish_products(work: str) -> None:
     headlines = {"title": title_of(manifest), "highest_tier": names_of_tier(table, "A")}
     parts = {"headlines": headlines, "coverage": coverage_of(cube), "households": households}
     parts["displacement"] = reading["displacement"]
-    write_receipt(folder, plan, manifest, parts, {"publish": round(time.perf_counter() - started, 2)})
+    seconds = stage_seconds(work) | {"publish-products": round(time.perf_counter() - started, 2)}
+    write_receipt(folder, plan, manifest, parts, seconds)
     log.info("Published %d products", sum(1 for p in folder.rglob("*") if p.is_file()))
 
 
@@ -102,6 +105,8 @@ def publish_tables(
     place = folder / "tables"
     labels = {name: block.label["en"] for name, block in plan.settings.hazards.items() if "en" in block.label}
     rows = publishable(table, labels=labels)
+    if words := notice(manifest):
+        rows["notice"] = words
     with writing(place / "subdistricts.csv"):
         write_csv(rows, place / "subdistricts.csv")
         write_hxl_csv(rows, place / "subdistricts_hxl.csv")
@@ -116,7 +121,9 @@ def publish_cube(folder: Path, cube: xr.Dataset) -> None:
     """The cube, and its last months as a long table."""
     write_cube(cube, folder / "cube.nc")
     with writing(folder / "tables" / "indicators.parquet") as path:
-        long_table(cube, INDICATOR_MONTHS).to_parquet(path, index=False, compression="zstd")
+        rows = long_table(cube, INDICATOR_MONTHS)
+        rows.attrs = {"notice": cube.attrs["notice"]}
+        rows.to_parquet(path, index=False, compression="zstd")
 
 
 @computing("publish-site")
@@ -151,9 +158,9 @@ def publish_site(
 
 
 @computing("publish-rasters")
-def publish_rasters(plan: Plan, folder: Path) -> None:
+def publish_rasters(plan: Plan, folder: Path, words: str) -> None:
     """Quicklooks of the hazards that have a raster."""
-    write_rasters(plan, folder / "rasters")
+    write_rasters(plan, folder / "rasters", words)
 
 
 # ------------------------------------------------------------------ pieces
@@ -182,10 +189,13 @@ def title_of(manifest: Manifest) -> str:
     return title + (f" ({', '.join(without)})" if without else "")
 
 
-def write_checks(folder: Path, findings: list[Finding], gaps: list[str], households: dict[str, Any]) -> None:
+def write_checks(
+    folder: Path, words: str, findings: list[Finding], gaps: list[str], households: dict[str, Any]
+) -> None:
     """What was found in the inputs, what was done about it, and what could not be said."""
     counts = Counter(finding.severity for finding in findings)
     checks = {
+        "notice": words,
         "errors": counts["error"],
         "warnings": counts["warning"],
         "repairs": counts["repair"],

@@ -20,7 +20,7 @@ CELL = "pcode"
 """Cells take the place of subdistricts: index functions let other dimensions pass through."""
 
 
-def write_rasters(plan: Plan, folder: Path) -> list[Path]:
+def write_rasters(plan: Plan, folder: Path, notice: str) -> list[Path]:
     """Write ``hazard_<name>.tif`` of the as-of month for each hazard with a raster source.
 
     A cell's score says what its own rain or water says; the score of a subdistrict is that of
@@ -30,7 +30,9 @@ def write_rasters(plan: Plan, folder: Path) -> list[Path]:
     for name, options in plan.settings.assessed_hazards.items():
         source = plan.settings.sources[options.source]
         if isinstance(source, RasterStack):
-            written.append(write_cog(hazard_of_cells(name, options, source, plan), folder / f"hazard_{name}.tif"))
+            cells = hazard_of_cells(name, options, source, plan)
+            titled = cells.assign_attrs(long_name=" · ".join(filter(None, (cells.attrs["long_name"], notice))))
+            written.append(write_cog(titled, folder / f"hazard_{name}.tif"))
     return written
 
 

@@ -102,9 +102,12 @@ def location_of(plan: Plan, name: str, options: SourceOptions) -> str:
 
 
 def digest_of(plan: Plan, block: str) -> str:
-    """One hash for all files of a block: theirs if there is one file, else that of their hashes in order."""
-    digests = [f.sha256 for f in plan.inputs if f.source == block]
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    """Hash of a block's files: of the one, or of the lines that `sha256sum` prints for many, sorted by path."""
+    files = [f for f in plan.inputs if f.source == block]
+    if len(files) == 1:
+        return files[0].sha256
+    lines = "".join(f"{f.sha256}  {f.path}\n" for f in sorted(files, key=lambda f: f.path))
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def coverage_of(cube: xr.Dataset) -> dict[str, int]:

@@ -20,7 +20,7 @@ from .publish_products import leave_artifacts, publish_products
 from .read_sources import read_sources
 from .score_risk import score_risk
 from .summary import read_summary
-from .workspace import finished, point_latest, swap_in, unfinished
+from .workspace import finished, point_latest, swap_in, timed, unfinished
 
 log = logging.getLogger("wadi")
 
@@ -73,7 +73,8 @@ def run_country(
     if folder is None:
         with dask_scheduler(dask), unfinished(plan, out) as work:
             for stage in (read_sources, compute_hazards, score_risk, issue_warnings, publish_products):
-                step(stage)(str(work))
+                with timed(work, stage.name):
+                    step(stage)(str(work))
             folder = swap_in(work, plan, out)
     else:
         log.info("An identical run is there already: %s", folder)

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -294,15 +294,3 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of one file, hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sha256_of_files(paths: Iterable[Path], root: Path) -> str:
-    """SHA-256 over many files: of one line "<sha256>  <path below root>" for each, sorted by path.
-
-    The same as `sha256_of` for a single file, so a receipt can be checked with `sha256sum`.
-    """
-    files = sorted({Path(path) for path in paths}, key=lambda path: path.relative_to(root).as_posix())
-    if len(files) == 1:
-        return sha256_of(files[0])
-    lines = "".join(f"{sha256_of(path)}  {path.relative_to(root).as_posix()}\n" for path in files)
-    return hashlib.sha256(lines.encode()).hexdigest()

@@ -46,7 +46,7 @@ TAGS: Mapping[str, str] = {
     "returnee_households": "#affected+returnees+hh", "risk_class": "#severity+risk+class",
     "risk_low": "#severity+risk+min", "risk_high": "#severity+risk+max", "risk_tier": "#severity+risk+tier",
     "main_driver": "#indicator+risk+driver", "alert_level": "#severity+alert+level", "alert_basis": "#meta+alert+basis",
-    "warning_reason": "#description+alert", "status": "#status+risk", "as_of": "#date+period",
+    "warning_reason": "#description+alert", "status": "#status+risk", "as_of": "#date+period", "notice": "#meta+notice",
 }  # fmt: skip
 """HXL tags; any other score is ``#severity+<name>``, its status ``#status+<name>``."""
 

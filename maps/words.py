@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from string import Formatter
 from typing import Any, Literal
 
-from geodata.schema import KEEPS_VALUE, AlertLevel, ContractError, Status
+from geodata.schema import KEEPS_VALUE, AlertLevel, ContractError, Manifest, Status
 
 from .rounding import half_up
 
@@ -193,6 +193,19 @@ def in_language(texts: Mapping[str, str], lang: str) -> tuple[str, str]:
         if str(texts.get(candidate) or "").strip():
             return str(texts[candidate]), candidate
     return "", lang
+
+
+def notice(manifest: Manifest, languages: Sequence[str] = LANGUAGES) -> str:
+    """What a drill or a made-up country says in every product, in every language; "" for a real run.
+
+    For products without a banner: a column, an attribute, a file's description.
+    """
+    said = []
+    for lang in languages:
+        words = load_catalogue(lang)
+        flags = [name for name in ("exercise", "synthetic") if getattr(manifest, name)]
+        said += [f"{words(f'banner.{name}')}: {words(f'banner.{name}_text')}" for name in flags]
+    return " · ".join(said)
 
 
 # ------------------------------------------------------------------ the sentence behind a level

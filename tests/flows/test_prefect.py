@@ -1,5 +1,6 @@
 """Prefect in earnest: the command line, a server, a worker, PostgreSQL; and what can be checked without any of them."""
 
+import asyncio
 import contextlib
 import inspect
 import json
@@ -18,6 +19,7 @@ import urllib.request
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -224,8 +226,15 @@ def test_deployments_run_in_one_pool_and_say_which_folders_they_need():
     ],
 )
 def test_only_what_may_pass_is_tried_again(error, again):
-    """A wrong input stays wrong."""
+    """A wrong input stays wrong; also beside a running event loop, and where the error is kept in a record."""
+
+    async def beside_a_loop():
+        return worth_another_try(None, None, Failed(data=error))
+
+    record = SimpleNamespace(data=SimpleNamespace(result=error))
     assert worth_another_try(None, None, Failed(data=error)) is again
+    assert asyncio.run(beside_a_loop()) is again
+    assert worth_another_try(None, None, record) is again
 
 
 MISTAKE = InputError(Finding("error", "sources.rain", "a.tif", "pixels", "half", "all"))
@@ -253,6 +262,7 @@ def test_the_log_of_a_failed_run_keeps_only_our_own_tracebacks(error, level, pas
 WITHOUT_SERVER = """
 import json, sys, psutil
 from pathlib import Path
+from types import SimpleNamespace
 from prefect.server.api.server import SubprocessASGIServer
 from flows.check_inputs import check_inputs
 from flows.run_country import run_country

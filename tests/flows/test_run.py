@@ -1,12 +1,16 @@
 """The whole line on the synthetic country: what comes out, and that it is the planted truth."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet
+import pyogrio
 import pytest
+import rasterio
 import xarray as xr
 
 from flows.run_country import run_country
@@ -240,18 +244,57 @@ def test_all_alert_levels_occur_and_each_has_its_reason(table):
 # ------------------------------------------------------------------ words
 
 
-def test_every_product_says_synthetic_in_every_language(demo_run):
-    """Made-up numbers must not travel as real ones."""
+SYNTHETIC = ("SYNTHETIC", "بيانات مصطنعة", "دروستکراو")
+
+
+def test_every_product_says_synthetic_in_every_language(demo_run, table, cube):
+    """Made-up numbers must not travel as real ones, whichever file they travel in."""
     page = (demo_run / "site" / "index.html").read_text("utf-8")
-    for words in ("SYNTHETIC", "بيانات مصطنعة", "دروستکراو"):
-        assert words in page
     assert "SYNTHETIC" in re.search(r"<title>(.*?)</title>", page).group(1)
+    tables = demo_run / "tables"
+    sheet = pd.read_excel(tables / "subdistricts.xlsx", header=None, dtype=str).to_csv()
+    indicators = pyarrow.parquet.read_schema(tables / "indicators.parquet").metadata[b"pandas"].decode()
+    said = {
+        "page": page,
+        "csv": table["notice"].iloc[-1],
+        "hxl": (tables / "subdistricts_hxl.csv").read_text("utf-8"),
+        "xlsx": sheet,
+        "gpkg": pyogrio.read_dataframe(tables / "subdistricts.gpkg")["notice"].iloc[0],
+        "parquet": pd.read_parquet(tables / "subdistricts.parquet")["notice"].iloc[0],
+        "indicators": json.loads(indicators)["attributes"]["notice"],
+        "cube": cube.attrs["notice"],
+        "checks": json.loads((demo_run / "checks.json").read_text("utf-8"))["notice"],
+    }
+    for path in (demo_run / "rasters").glob("*.tif"):
+        with rasterio.open(path) as file:
+            said[path.name] = file.descriptions[0]
+    assert len(said) > 12
+    silent = [(name, word) for name, text in said.items() for word in SYNTHETIC if word not in text]
+    assert silent == []
 
 
 def test_titles_name_the_dimension_that_is_left_out(demo_run):
     """A score without coping capacity says so."""
     assert "without coping capacity" in (demo_run / "site" / "index.html").read_text("utf-8")
     assert "without coping capacity" in json.loads((demo_run / "manifest.json").read_text())["headlines"]["title"]
+
+
+# ------------------------------------------------------------------ the receipt
+
+
+def test_the_receipt_names_each_input_by_its_hash(demo_run, synthetic_inputs):
+    """Of many files, the hash of what `sha256sum` prints for them."""
+    receipt = json.loads((demo_run / "manifest.json").read_text("utf-8"))
+    sources = {s["name"]: s for s in receipt["run"]["sources"]}
+    table = (synthetic_inputs / "residents" / "residents.csv").read_bytes()
+    assert sources["residents"]["sha256"] == hashlib.sha256(table).hexdigest()
+    files = sorted((synthetic_inputs / "rainfall").glob("rain_*.tif"))
+    lines = [f"{hashlib.sha256(f.read_bytes()).hexdigest()}  rainfall/{f.name}\n" for f in files]
+    assert sources["rain"]["sha256"] == hashlib.sha256("".join(lines).encode()).hexdigest()
+    assert (sources["rain"]["first"], sources["rain"]["last"], sources["rain"]["age_days"]) == ("1984-01", "2024-03", 0)
+    assert sources["surface_water"]["last"] == "2023"
+    stages = ["read-sources", "compute-hazards", "score-risk", "issue-warnings", "publish-products"]
+    assert list(receipt["machine"]["seconds"]) == stages
 
 
 # ------------------------------------------------------------------ runs

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import hashlib
 import os
 import subprocess
 import time
@@ -20,7 +19,6 @@ from geodata.schema import ContractError, InputError, status_like
 from geodata.store import (
     read_cube,
     sha256_of,
-    sha256_of_files,
     write_cog,
     write_cube,
     write_dataset,
@@ -155,19 +153,7 @@ def test_a_quicklook_is_one_image(tmp_path):
 def test_one_file_has_its_own_hash(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, "abc"
-    assert sha256_of(tmp_path / "a") == sha256_of_files([tmp_path / "a"], tmp_path) == expected
-
-
-def test_the_hash_of_many_files_knows_their_names_and_not_their_order(tmp_path):
-    for name, content in (("a", b"1"), ("b", b"2")):
-        (tmp_path / name).write_bytes(content)
-    both = [tmp_path / "a", tmp_path / "b"]
-    lines = "".join(f"{hashlib.sha256(c).hexdigest()}  {n}\n" for n, c in (("a", b"1"), ("b", b"2")))
-    assert sha256_of_files(both, tmp_path) == hashlib.sha256(lines.encode()).hexdigest()
-    assert sha256_of_files(both[::-1], tmp_path) == sha256_of_files(both, tmp_path)
-    before = sha256_of_files(both, tmp_path)
-    (tmp_path / "b").write_bytes(b"3")
-    assert sha256_of_files(both, tmp_path) != before
+    assert sha256_of(tmp_path / "a") == expected
 
 
 # ------------------------------------------------------------------ hindrances
