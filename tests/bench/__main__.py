@@ -11,6 +11,7 @@ import json
 import statistics
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from .cases import CASES, Case
@@ -18,6 +19,7 @@ from .cases import CASES, Case
 RESULTS = Path("build/bench.json")
 
 
+@cache  # one measurement serves every case that asks for it
 def measure(function: str, runs: int) -> dict[str, float]:
     """Median seconds and largest peak MB of `runs` processes, and what the last one says of its result."""
     outcomes = []
@@ -47,11 +49,8 @@ def compare(case: Case) -> dict[str, object]:
         row["peer"] = measured
         peer, peer_name = measured[case.unit], case.peer
     row |= {"peer_name": peer_name, "ratio": own / peer}
-    print(
-        f"{case.name}: {own:.4g} / {peer:.4g} {case.unit} ({peer_name}) = {own / peer:.3f}, "
-        f"{ours['peak_mb']:.0f} MB (wanted: {case.wanted})",
-        flush=True,
-    )
+    figures = f"{own:.4g} / {peer:.4g} = {own / peer:.3f}, {ours['peak_mb']:.0f} MB"
+    print(f"{case.name} ({case.unit}, {peer_name}, wanted {case.wanted}): {figures}", flush=True)
     return row
 
 
