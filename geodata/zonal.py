@@ -24,6 +24,7 @@ from .grids import Floats, describe_grid, grid_of, row_areas, same_pixels
 from .schema import ContractError, GridSpec, Status, status_attrs
 
 PUBLISH_COVERAGE = 0.5  # below this share of the polygon no value is given (METHODS 8.1)
+SUM_COVERAGE = 0.95  # a mean of most of a unit stands for it; a sum over part of it is short of the rest
 MIN_CELLS = 2.0  # effective cells below which a raster is coarser than the unit (METHODS 8.4)
 _CLUSTER_WEIGHT = 0.8  # units with more of their weight than this in one cell share its value (METHODS 8.4)
 _BLOCK_BYTES = 64e6  # of float64 cells held at a time
@@ -179,14 +180,15 @@ def zonal_sum(raster: xr.DataArray, weights: ZonalWeights, *, absent_is_zero: bo
     Returns
     -------
     Dataset (time, pcode)
-        As `zonal_mean`. Sums over a partition equal the total of the raster within it.
+        As `zonal_mean`, but insufficient_data below a coverage of 0.95: a sum over part of a
+        unit is no estimate of the whole. Sums over a partition equal the total within it.
     """
     _require_grid(raster, weights)
     counts = raster.fillna(0.0) if absent_is_zero else raster
     sums, valid = _products(counts, weights.fractions, weights.matrix)
     coverage = _share(valid, weights.polygon_cells)
     sums = np.where(coverage > 0, sums, np.nan)  # a sum over no cell is unknown, not 0
-    return _as_dataset(raster, weights, sums, coverage, "area: sum")
+    return _as_dataset(raster, weights, sums, coverage, "area: sum", needed=SUM_COVERAGE)
 
 
 def _require_grid(raster: xr.DataArray, weights: ZonalWeights) -> None:
@@ -237,15 +239,21 @@ def _share(valid: Floats, whole: Floats) -> Floats:
 
 
 def _as_dataset(
-    raster: xr.DataArray, weights: ZonalWeights, values: Floats, coverage: Floats, cell_methods: str
+    raster: xr.DataArray,
+    weights: ZonalWeights,
+    values: Floats,
+    coverage: Floats,
+    cell_methods: str,
+    *,
+    needed: float = PUBLISH_COVERAGE,
 ) -> xr.Dataset:
     coarse = np.broadcast_to(weights.n_eff < MIN_CELLS, coverage.shape)
     status = np.select(
-        [coverage <= 0, coverage < PUBLISH_COVERAGE, coarse],
+        [coverage <= 0, coverage < needed, coarse],
         [Status.input_missing, Status.insufficient_data, Status.resolution_limited],
         Status.ok,
     ).astype("int8")
-    kept = np.where(coverage >= PUBLISH_COVERAGE, values, np.nan)
+    kept = np.where(coverage >= needed, values, np.nan)
     dims = ("time", "pcode")
     named = {key: raster.attrs[key] for key in ("units", "long_name") if key in raster.attrs}
     return xr.Dataset(

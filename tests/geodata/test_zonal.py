@@ -214,6 +214,18 @@ def test_empty_cells_count_as_nobody_only_if_the_product_says_so():
 CHUNKS = [None, {"time": 1}, {"time": 7}, {"time": -1}, {"time": 5, "lat": 3, "lon": 4}]
 
 
+def test_a_sum_over_part_of_a_unit_is_not_given():
+    """10 cells of 1,000 people, 4 of them unknown: 6,000 is not the unit's residents, though a mean would stand."""
+    counts = np.full((1, 1, 10), 1000.0)
+    counts[0, 0, 6:] = np.nan
+    raster = _raster(counts, units="people")
+    weights = zonal_weights(grid_of(raster), _units(shapely.box(0, 9, 10, 10)))
+    found = zonal_sum(raster, weights)
+    assert np.isnan(found.value.item())
+    assert found.status.item() == Status.insufficient_data
+    assert zonal_mean(raster, weights).value.item() == pytest.approx(1000.0)
+
+
 @pytest.mark.parametrize("chunks", CHUNKS)
 def test_chunks_change_no_bit(chunks):
     """Equal bit for bit to one image at a time, whatever the chunks in time and space."""
