@@ -17,6 +17,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
@@ -233,7 +234,8 @@ def test_only_what_may_pass_is_tried_again(error, again):
 
     record = SimpleNamespace(data=SimpleNamespace(result=error))
     assert worth_another_try(None, None, Failed(data=error)) is again
-    assert asyncio.run(beside_a_loop()) is again
+    with ThreadPoolExecutor(1) as thread:  # this one may have a loop of its own already
+        assert thread.submit(lambda: asyncio.run(beside_a_loop())).result() is again
     assert worth_another_try(None, None, record) is again
 
 
