@@ -24,7 +24,7 @@ def write_rasters(plan: Plan, folder: Path, notice: str) -> list[Path]:
     """Write ``hazard_<name>.tif`` of the as-of month for each hazard with a raster source.
 
     A cell's score says what its own rain or water says; the score of a subdistrict is that of
-    its area mean, and not the mean of these cells (METHODS 1.5).
+    its area mean, and not the mean of these cells.
     """
     written = []
     for name, options in plan.settings.assessed_hazards.items():

@@ -55,7 +55,7 @@ class BoundaryOptions(Options):
     label : dict, language -> name of the source
     vintage : str, date of the boundaries, e.g. "2019-06-03"
     names_table : further names, by p-code
-    max_overlap_share : float, share of the smaller of two units that both may claim (METHODS 8.4)
+    max_overlap_share : float, share of the smaller of two units that both may claim
     max_mend_share : float, share of its area by which mending may change a unit
     """
 

@@ -23,7 +23,7 @@ from .schema import Findings, InputError
 from .stacks import Bounds, StackOptions, listed
 
 _SENTINELS = (-999.0, -9999.0, -99999.0, -32768.0, -2147483648.0, 1e20, 9.969209968386869e36)
-_NEGATIVE_MM = -1e-3  # rounding noise of packed rain; anything below is a fault (METHODS 0)
+_NEGATIVE_MM = -1e-3  # rounding noise of packed rain; anything below is a fault
 
 
 class RasterStack(StackOptions):

@@ -63,7 +63,7 @@ class StackOptions(SourceOptions):
     valid_min, valid_max : float or None, in the units given out; a value outside is an error
     gaps : what a missing period is: "refuse", or "missing" for an empty image and a warning
     crs : str or None, declares a CRS for files that have none (noted as a repair)
-    max_month_mm, min_annual_mm, max_annual_mm : float, plausible rain (METHODS 0)
+    max_month_mm, min_annual_mm, max_annual_mm : float, plausible rain
     """
 
     reader: Literal["raster_stack"] = "raster_stack"

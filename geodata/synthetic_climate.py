@@ -1,6 +1,6 @@
 """Climate of the synthetic country: rain, vegetation and surface water, with planted spells.
 
-Rain is drawn as METHODS puts it for arid countries: in each month a cell is dry with a
+Rain is drawn as it falls in arid countries: in each month a cell is dry with a
 known probability and otherwise gamma distributed, and neighbours share one smooth Gaussian
 field, so wet and dry months come in regions.
 """

@@ -23,10 +23,10 @@ from scipy import sparse
 from .grids import Floats, describe_grid, grid_of, row_areas, same_pixels
 from .schema import ContractError, GridSpec, Status, status_attrs
 
-PUBLISH_COVERAGE = 0.5  # below this share of the polygon no value is given (METHODS 8.1)
+PUBLISH_COVERAGE = 0.5  # below this share of the polygon no value is given
 SUM_COVERAGE = 0.95  # a mean of most of a unit stands for it; a sum over part of it is short of the rest
-MIN_CELLS = 2.0  # effective cells below which a raster is coarser than the unit (METHODS 8.4)
-_CLUSTER_WEIGHT = 0.8  # units with more of their weight than this in one cell share its value (METHODS 8.4)
+MIN_CELLS = 2.0  # effective cells below which a raster is coarser than the unit
+_CLUSTER_WEIGHT = 0.8  # units with more of their weight than this in one cell share its value
 _BLOCK_BYTES = 64e6  # of float64 cells held at a time
 
 
@@ -126,7 +126,7 @@ def shared_cells(weights: ZonalWeights) -> npt.NDArray[np.int64]:
     """Cluster number of each subdistrict whose value is that of one cell; -1 for the others.
 
     Two subdistricts with the same number have over 80 % of their weight in the same cell: their
-    values are one value, and any rank between them is a tie (METHODS 8.4).
+    values are one value, and any rank between them is a tie.
     """
     total = np.asarray(weights.matrix.sum(axis=1)).ravel()
     clusters = np.full(total.size, -1, dtype="int64")

@@ -2,7 +2,7 @@
 
 A count of 1 to 4 households is suppressed, any other is rounded to the nearest 5. The rule
 looks at one true count and at nothing else, so it gives the same answer for the same round
-and unit in every run and every product (METHODS 5, CONTRACT "Protect first").
+and unit in every run and every product.
 
 Why nothing leaks. Let ``P`` be the rule applied cell by cell. ``P`` is monotone: its classes
 {0}, {1..4}, {5..7}, {8..12}, ... are ordered and do not overlap.

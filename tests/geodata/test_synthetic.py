@@ -128,7 +128,7 @@ def test_july_and_august_are_always_dry(country):
 
 
 def test_share_of_dry_months_follows_the_season(country):
-    """Shares of cells below 1 mm lie near those of METHODS 1.2 (Jan 5, May 48, Jun 98, Sep 93, Oct 43 %)."""
+    """Shares of cells below 1 mm lie near those of an arid record (Jan 5, May 48, Jun 98, Sep 93, Oct 43 %)."""
     inside = country.land.unit_of_cells(grid_around_country(0.1)) >= 0
     dry = {
         m: float((country.rain[country.rain.time.dt.month == m].to_numpy()[:, inside] < 1).mean())

@@ -1,4 +1,4 @@
-"""Zonal statistics against answers that can be worked out on paper (METHODS 8)."""
+"""Zonal statistics against answers that can be worked out on paper."""
 
 import geopandas as gpd
 import numpy as np
@@ -65,7 +65,7 @@ def test_a_box_has_the_mean_of_what_it_covers(shape, expected):
 
 
 def test_the_boxes_and_the_triangle_of_the_methods():
-    """METHODS 8.1: aligned box 52.5, half-cell box 37.5, triangle of area 2 with sum 119.5."""
+    """Aligned box 52.5, half-cell box 37.5, triangle of area 2 with sum 119.5."""
     box = _at(2, 4, 4, 5)  # cells 52 and 53
     half = _at(7, 6, 9, 6.5)  # the southern halves of cells 37 and 38
     assert _mean(HUNDRED, box).value.item() == pytest.approx(52.5, abs=1e-6)
@@ -78,7 +78,7 @@ def test_the_boxes_and_the_triangle_of_the_methods():
 
 
 def test_the_covered_area_of_a_circle_is_its_area():
-    """Radius 2.3 cells: 16.6189 cells (METHODS 8.1)."""
+    """Radius 2.3 cells: 16.6189 cells."""
     circle = shapely.Point(5 * UNIT, 0.0).buffer(2.3 * UNIT, quad_segs=2000)
     weights = zonal_weights(grid_of(HUNDRED), _units(circle))
     assert weights.fractions.sum() == pytest.approx(circle.area / UNIT**2, rel=1e-6)
@@ -86,7 +86,7 @@ def test_the_covered_area_of_a_circle_is_its_area():
 
 
 def test_the_mean_latitude_of_a_box_is_that_of_the_sphere():
-    """39-48 E, 29-37.5 N: 33.18108 degrees, where cells counted alike would give 33.25 (METHODS 8.1)."""
+    """39-48 E, 29-37.5 N: 33.18108 degrees, where cells counted alike would give 33.25."""
     lat, lon = cell_centres(GridSpec("EPSG:4326", 38, 38.5, 0.25, 0.25, 44, 40))
     raster = _raster(np.repeat(lat[:, np.newaxis], lon.size, axis=1), north=38.5, west=38.0, cell=0.25)
     mean = _mean(raster, shapely.box(39, 29, 48, 37.5)).value.item()
@@ -176,7 +176,7 @@ def _partition(seed, n=12):
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000))
 def test_sums_over_a_partition_are_the_total_of_the_raster(seed):
-    """People are neither lost nor made: 1e-6 (METHODS 8.2)."""
+    """People are neither lost nor made: 1e-6."""
     people = np.random.default_rng(seed).gamma(0.5, 100.0, (3, 8, 8))
     raster = _raster(people, north=8.0, units="1")
     found = zonal_sum(raster, zonal_weights(grid_of(raster), _units(*_partition(seed))))

@@ -22,7 +22,7 @@ def monthly(values, start="1981-01", units="mm/month", dims=("time",)):
 
 
 def arid(years=44, cells=6, seed=0):
-    """Rain with the zero shares of METHODS 1.2: wet winters, months that are usually dry, rainless summers."""
+    """Rain with the zero shares of an arid record: wet winters, months that are usually dry, rainless summers."""
     rng = np.random.default_rng(seed)
     dry = np.array([0.05, 0.05, 0.08, 0.15, 0.48, 0.98, 1.0, 1.0, 0.93, 0.43, 0.15, 0.06])
     mean = np.array([30, 28, 30, 20, 8, 2, 1, 1, 2, 8, 20, 28.0])
@@ -265,7 +265,7 @@ def test_a_class_is_detectable_only_where_a_zero_reaches_it(zeros, reachable):
 
 
 def test_drizzle_of_a_reanalysis_changes_almost_nothing():
-    """Noise of mean 0.02 mm a month: under 1 % of classes and under 2 % of statuses change (METHODS 10.6)."""
+    """Noise of mean 0.02 mm a month: under 1 % of classes and under 2 % of statuses change."""
     changed, flipped, total = 0, 0, 0
     for seed in range(6):
         rain = arid(cells=5, seed=seed)
