@@ -221,7 +221,7 @@ def plain_errors() -> Iterator[None]:
         raise
     except Exception:  # noqa: BLE001  the outermost place: all that gets here is a fault of ours
         traceback.print_exc()
-        typer.echo("This is a fault in Wadi, not in your input. Nothing was published.", err=True)
+        typer.echo("This is a fault in Wadi, not in your input. `latest` moves only when a run is whole.", err=True)
         raise typer.Exit(OUR_FAULT) from None
 
 

@@ -49,9 +49,10 @@ def publish_products(work: str) -> None:
     """Write every product of a run into its unfinished folder, the receipt last."""
     started = time.perf_counter()
     plan, folder = load_plan(work), Path(work)
-    cube = whole_cube(plan, work)
+    sources = source_cubes(plan, work)
+    cube = whole_cube(plan, work, sources)
     subdistricts = gpd.read_parquet(stage(work) / "subdistricts.parquet")
-    manifest = manifest_of(plan, source_cubes(plan, work), cube, dimensions(cube))
+    manifest = manifest_of(plan, sources, cube, dimensions(cube))
     table = whole_table(plan, work, cube, subdistricts)
     reading = json.loads((stage(work) / "reading.json").read_text("utf-8"))
 
@@ -80,10 +81,10 @@ def publish_products(work: str) -> None:
 
 
 @computing("whole-cube")
-def whole_cube(plan: Plan, work: str) -> xr.Dataset:
+def whole_cube(plan: Plan, work: str, sources: dict[str, xr.Dataset]) -> xr.Dataset:
     """The waist: sources, indices, hazards, counts, scores and alert levels on one monthly axis."""
     parts = [read_cube(stage(work) / "scores.nc"), read_cube(stage(work) / "warnings.nc")]
-    for name, cube in source_cubes(plan, work).items():
+    for name, cube in sources.items():
         if name not in (RESIDENTS, DISPLACEMENT) and plan.settings.sources[name].cadence != "day":
             parts.append(on_months(cube.drop_vars("effective_cells"), plan.settings.sources[name], plan))
     return on_one_axis(parts)

@@ -177,31 +177,32 @@ def as_cube(protected: pd.DataFrame, day: date) -> xr.Dataset:
     return cube.assign_coords(effective_cells=("pcode", np.full(len(protected), 4.0)))
 
 
-def publishable_account(sites: gpd.GeoDataFrame, protected: pd.DataFrame) -> dict[str, int | str]:
+def publishable_account(sites: gpd.GeoDataFrame, protected: pd.DataFrame) -> dict[str, int | str | None]:
     """Households inside, outside and dropped, adding up to the list's own total, and the sum of the tables.
 
     The total is told where one exact figure beside the protected cells narrows none of them
     (`account_is_safe`). What lies in no subdistrict is a cell like any other: rounded to 5, and
-    counted as inside where it is 1 to 4 or stands on fewer locations than would hide one.
+    None, counted as inside, where it is 1 to 4 or stands on fewer locations than would hide one.
     """
     figures = account(sites)
-    told: dict[str, int | str] = {k: v for k, v in figures.items() if k.startswith("locations_")}
+    told: dict[str, int | str | None] = {k: v for k, v in figures.items() if k.startswith("locations_")}
     if not account_is_safe(figures["households_inside"], protected):
         return told | {"households": "withheld: an exact total would tell more than the protected counts"}
     apart = {k: as_cell(figures[f"households_{k}"], figures[f"locations_{k}"]) for k in ("outside", "dropped")}
     total = figures["households_total"]
     return told | {
         "households_total": total,
-        "households_inside": total - sum(apart.values()),
+        "households_inside": total - sum(told_apart or 0 for told_apart in apart.values()),
         **{f"households_{k}": v for k, v in apart.items()},
         "households_in_tables": int(protected["households"].sum()),
     }
 
 
-def as_cell(households: int, locations: int) -> int:
-    """A count under the protection rule; 0 where it would have to be hidden."""
+def as_cell(households: int, locations: int) -> int | None:
+    """A count under the protection rule; None where it has to be hidden, 0 where there is no location."""
     value = protect(pd.DataFrame({"households": [households]}, index=["apart"]))["households"].iloc[0]
-    return 0 if pd.isna(value) or locations < FEWEST_LOCATIONS else int(value)
+    hidden = pd.isna(value) or 0 < locations < FEWEST_LOCATIONS
+    return None if hidden else int(value)
 
 
 # ------------------------------------------------------------------ the calendar

@@ -24,6 +24,9 @@ from .workspace import finished, point_latest, swap_in, timed, unfinished
 
 log = logging.getLogger("wadi")
 
+STAGES = (read_sources, compute_hazards, score_risk, issue_warnings, publish_products)
+"""In their order; each takes the folder of the unfinished run."""
+
 ANSWER_WITHIN_S = 10
 
 
@@ -72,7 +75,7 @@ def run_country(
     folder = finished(plan, out)
     if folder is None:
         with dask_scheduler(dask), unfinished(plan, out) as work:
-            for stage in (read_sources, compute_hazards, score_risk, issue_warnings, publish_products):
+            for stage in STAGES:
                 with timed(work, stage.name):
                     step(stage)(str(work))
             folder = swap_in(work, plan, out)

@@ -10,15 +10,9 @@ from pathlib import Path
 
 from geodata.store import sha256_of
 
-from .compute_hazards import compute_hazards
-from .issue_warnings import issue_warnings
 from .plan import Plan, code_version, plan_from_json
-from .publish_products import publish_products
-from .read_sources import read_sources
-from .score_risk import score_risk
+from .run_country import STAGES
 from .workspace import damaged_files, products, read_receipt, unfinished
-
-STAGES = (read_sources, compute_hazards, score_risk, issue_warnings, publish_products)
 
 SAME_BYTES = (".csv", ".html", ".xlsx", ".gpkg", ".parquet", ".json", ".tif", ".nc")
 """Products that the same plan gives byte for byte in one environment."""
