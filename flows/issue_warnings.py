@@ -12,7 +12,6 @@ from prefect import flow
 
 from geodata.schema import AlertLevel, Status, status_like
 from geodata.store import read_cube, write_cube
-from models.hazards import HazardOptions
 from models.warning import warning, warning_reasons
 
 from .plan import Plan
@@ -56,18 +55,13 @@ def levels(plan: Plan, hazards: xr.Dataset) -> tuple[xr.Dataset, pd.DataFrame]:
         hazards,
         hazards.indexes["time"][-1],
         thresholds=settings.warning.thresholds,
-        worse_when={name: "high" for name, block in settings.assessed_hazards.items() if worse_when_high(block)},
+        worse_when={name: block.worse_side for name, block in settings.assessed_hazards.items()},
     )
     old = {name: hazards[f"hazard_{name}_status"].isel(time=-1) == int(Status.stale) for name in names}
     for name in ("alert_months", "score_months"):
         months = alerts[name].where(alerts["alert_level"] >= 0).assign_attrs(alerts[name].attrs)
         alerts = alerts.assign({name: months, f"{name}_status": status_like(months)})
     return alerts, told(reasons, old)
-
-
-def worse_when_high(block: HazardOptions) -> bool:
-    """True for a hazard whose index is bad when it is high."""
-    return block.method == "heavy_rain" or getattr(block, "worse_when", "low") == "high"
 
 
 def told(reasons: pd.DataFrame, old: Mapping[str, xr.DataArray]) -> pd.DataFrame:

@@ -25,10 +25,10 @@ from maps.site import build_site
 from maps.tables import publishable, write_csv, write_hxl_csv, write_xlsx
 from maps.words import notice
 
-from .compute_hazards import on_months, on_one_axis
 from .gaps import gaps_of
 from .indicators import long_table
 from .issue_warnings import read_reasons
+from .months import on_months, on_one_axis
 from .plan import Plan
 from .policy import computing, inside_a_run
 from .rasters import write_rasters
@@ -59,7 +59,7 @@ def publish_products(work: str) -> None:
     publish_tables(plan, folder, manifest, table, subdistricts)
     publish_cube(folder, cube.assign_attrs(notice=notice(manifest)))
     publish_site(plan, folder, manifest, table, cube, subdistricts)
-    publish_rasters(plan, folder, notice(manifest))
+    publish_rasters(plan, work, notice(manifest))
     households = {day: told for day, told in reading["households"].items() if day <= plan.as_of_end.isoformat()}
     noticed = json.loads((stage(work) / "hazards.json").read_text("utf-8"))
     write_checks(
@@ -159,9 +159,9 @@ def publish_site(
 
 
 @computing("publish-rasters")
-def publish_rasters(plan: Plan, folder: Path, words: str) -> None:
+def publish_rasters(plan: Plan, work: str, words: str) -> None:
     """Quicklooks of the hazards that have a raster."""
-    write_rasters(plan, folder / "rasters", words)
+    write_rasters(plan, work, words)
 
 
 # ------------------------------------------------------------------ pieces

@@ -8,46 +8,59 @@ from pathlib import Path
 import xarray as xr
 
 from geodata.grids import grid_of, row_areas
-from geodata.rasters import RasterStack, read_raster_stack
-from geodata.schema import Findings, Status, status_like
+from geodata.schema import Status, status_like
 from geodata.store import write_cog
-from models.hazards import HazardOptions
+from models.hazards import HAZARDS, HazardOptions
 
 from .compute_hazards import hazard_on_months
+from .hazard_inputs import axis_of, cells_in_months, rasters_of, reads_cells
 from .plan import Plan
 
 CELL = "pcode"
 """Cells take the place of subdistricts: index functions let other dimensions pass through."""
 
 
-def write_rasters(plan: Plan, folder: Path, notice: str) -> list[Path]:
-    """Write ``hazard_<name>.tif`` of the as-of month for each hazard with a raster source.
+def write_rasters(plan: Plan, work: str, notice: str) -> list[Path]:
+    """Write ``rasters/hazard_<name>.tif`` of the as-of month for each hazard made from rasters.
 
     A cell's score says what its own rain or water says; the score of a subdistrict is that of
     its area mean, and not the mean of these cells.
     """
     written = []
-    for name, options in plan.settings.assessed_hazards.items():
-        source = plan.settings.sources[options.source]
-        if isinstance(source, RasterStack):
-            cells = hazard_of_cells(name, options, source, plan)
+    for name, block in plan.settings.assessed_hazards.items():
+        if reads_cells(block, plan):
+            cells = hazard_of_cells(name, block, plan, work)
             titled = cells.assign_attrs(long_name=" · ".join(filter(None, (cells.attrs["long_name"], notice))))
-            written.append(write_cog(titled, folder / f"hazard_{name}.tif"))
+            written.append(write_cog(titled, Path(work) / "rasters" / f"hazard_{name}.tif"))
     return written
 
 
-def hazard_of_cells(name: str, options: HazardOptions, source: RasterStack, plan: Plan) -> xr.DataArray:
+def hazard_of_cells(name: str, block: HazardOptions, plan: Plan, work: str) -> xr.DataArray:
     """Score of every cell in the as-of month. Returns: DataArray (lat, lon), 0-10, NaN where not assessed."""
-    raster = read_raster_stack(source, Path(plan.data), Findings(f"sources.{options.source}"))
-    if source.quantity == "area_share":
-        raster = (raster * cell_areas_km2(raster)).assign_attrs(raster.attrs, units="km2")
-    flat = raster.load().stack({CELL: ("lat", "lon")}).drop_vars(["lat", "lon", CELL])
-    inputs = xr.Dataset({options.source: flat.assign_coords({CELL: range(flat.sizes[CELL])})})
-    inputs[f"{options.source}_status"] = status_like(inputs[options.source], Status.input_missing)
-    scored = hazard_on_months(name, inputs, options, source, plan)[f"hazard_{name}"].isel(time=-1)
-    cells = raster.isel(time=0, drop=True).copy(data=scored.values.reshape(raster.shape[1:]))
+    rasters = cell_inputs(name, block, plan, work)
+    flat = rasters.load().stack({CELL: ("lat", "lon")}).drop_vars(["lat", "lon", CELL])
+    flat = flat.assign_coords({CELL: range(flat.sizes[CELL])})
+    inputs = flat.assign({f"{v}_status": status_like(flat[v], Status.input_missing) for v in flat.data_vars})
+    scored = hazard_on_months(name, inputs, block.for_cells(), axis_of(block, plan), plan)[f"hazard_{name}"]
+    cells = xr.DataArray(
+        scored.isel(time=-1).values.reshape(rasters.sizes["lat"], rasters.sizes["lon"]),
+        dims=("lat", "lon"),
+        coords={"lat": rasters["lat"], "lon": rasters["lon"]},
+        name=f"hazard_{name}",
+    )
     label = f"hazard: {name} (0-10), cell by cell, {plan.as_of}"
-    return cells.assign_attrs(units="1", long_name=label, crs=raster.attrs["crs"]).rename(f"hazard_{name}")
+    return cells.assign_attrs(units="1", long_name=label, crs=rasters.attrs["crs"])
+
+
+def cell_inputs(name: str, block: HazardOptions, plan: Plan, work: str) -> xr.Dataset:
+    """What the index of a block is computed from, cell by cell (time, lat, lon)."""
+    if HAZARDS[block.method].cells is not None:
+        return cells_in_months(name, block, plan, work)
+    rasters = rasters_of(block, plan)
+    for source, raster in rasters.items():
+        if getattr(plan.settings.sources[str(source)], "quantity", "") == "area_share":
+            rasters[source] = (raster * cell_areas_km2(raster)).assign_attrs(raster.attrs, units="km2")
+    return rasters
 
 
 def cell_areas_km2(raster: xr.DataArray) -> xr.DataArray:

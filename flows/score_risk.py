@@ -13,6 +13,7 @@ from prefect import flow
 from geodata.schema import KEEPS_VALUE, Status, check_cube, has_status, status_attrs, status_like
 from geodata.store import read_cube, write_cube
 from models.exposure import exposure
+from models.hazards import HAZARDS, HazardOptions
 from models.protection import STAND_IN
 from models.reliability import lack_of_reliability, median_age_years, missing_share
 from models.risk import DIMENSIONS, contributions, main_driver_words, risk
@@ -20,7 +21,7 @@ from models.uncertainty import HazardError, risk_range
 from models.vulnerability import vulnerability, vulnerability_halfwidth
 
 from .ages import input_ages
-from .compute_hazards import on_months, on_one_axis, speaks
+from .months import on_months, on_one_axis, speaks
 from .plan import Plan
 from .policy import computing
 from .settings import DISPLACEMENT, RESIDENTS
@@ -184,18 +185,23 @@ def last_table(last: xr.Dataset, plan: Plan) -> pd.DataFrame:
     return last[names].reset_coords(drop=True).to_dataframe()
 
 
+def is_fitted(block: HazardOptions) -> bool:
+    """True if the index comes from a distribution fitted to the calibration years, with its sampling error."""
+    return HAZARDS[block.method].fit is not None
+
+
 def hazard_errors(plan: Plan) -> dict[str, HazardError]:
-    """Error of each hazard: of an SPI in its own units, scored again; of any other in score points."""
+    """Error of each hazard: of an SPI or SPEI in its own units, scored again; of any other in score points."""
     sds = plan.settings.uncertainty
     return {
-        name: HazardError(sds.spi_sd, block.breakpoints) if block.method == "spi" else HazardError(sds.hazard_score_sd)
+        name: HazardError(sds.spi_sd, block.breakpoints) if is_fitted(block) else HazardError(sds.hazard_score_sd)
         for name, block in plan.settings.assessed_hazards.items()
     }
 
 
 def indices_behind(last: xr.Dataset, plan: Plan) -> pd.DataFrame:
-    """Index of each hazard made from an SPI, by p-code, under the name of the hazard."""
-    names = [name for name, block in plan.settings.assessed_hazards.items() if block.method == "spi"]
+    """Index of each hazard made from a fitted distribution, by p-code, under the name of the hazard."""
+    names = [name for name, block in plan.settings.assessed_hazards.items() if is_fitted(block)]
     return pd.DataFrame({name: last[f"{name}_index"].to_series() for name in names})
 
 

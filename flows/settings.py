@@ -156,6 +156,7 @@ class Settings(Options):
     boundaries: BoundaryOptions
     sources: dict[str, SerializeAsAny[SourceOptions]]
     hazards: dict[str, SerializeAsAny[HazardOptions] | MissingHazard]
+    indicators: dict[str, SerializeAsAny[HazardOptions]] = Field(default_factory=dict)
     exposure: ExposureSettings
     vulnerability: VulnerabilitySettings
     risk: RiskSettings
@@ -171,10 +172,14 @@ class Settings(Options):
     @field_validator("hazards", mode="before")
     @classmethod
     def _hazards_by_method(cls, blocks: Any) -> Any:
-        known: dict[str, type[BaseModel]] = {"none": MissingHazard} | {
-            name: method.options for name, method in HAZARDS.items()
-        }
+        known: dict[str, type[BaseModel]] = {"none": MissingHazard} | _options_by_method()
         return {name: _by_key(block, "method", known, f"hazards.{name}") for name, block in _tables(blocks)}
+
+    @field_validator("indicators", mode="before")
+    @classmethod
+    def _indicators_by_method(cls, blocks: Any) -> Any:
+        known = _options_by_method()
+        return {name: _by_key(block, "method", known, f"indicators.{name}") for name, block in _tables(blocks)}
 
     @field_validator("hazards")
     @classmethod
@@ -184,15 +189,20 @@ class Settings(Options):
             for name in MISSION_HAZARDS
             if name not in hazards
         ]
-        sources = info.data.get("sources", {})
-        findings += [
-            _finding(f"hazards.{name}.source", describe_missing(block.source, sources), "the name of a source block")
-            for name, block in hazards.items()
-            if isinstance(block, HazardOptions) and sources and block.source not in sources
-        ]
+        findings += _unknown_sources("hazards", hazards, info)
         if findings:
             raise InputError(findings)
         return hazards
+
+    @field_validator("indicators")
+    @classmethod
+    def _indicators_have_sources(cls, indicators: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        findings = _unknown_sources("indicators", indicators, info)
+        if clash := sorted(set(indicators) & set(info.data.get("hazards", {}))):
+            findings.append(_finding(f"indicators.{clash[0]}", "the name of a hazard", "a name of its own"))
+        if findings:
+            raise InputError(findings)
+        return indicators
 
     @property
     def assessed_hazards(self) -> dict[str, HazardOptions]:
@@ -267,6 +277,23 @@ def _by_key(block: Any, key: str, known: Mapping[str, type[BaseModel]], where: s
         return model.model_validate(dict(block))
     except ValidationError as error:
         raise InputError(_findings_of(error, model, tuple(where.split(".")))) from None
+
+
+def _options_by_method() -> dict[str, type[BaseModel]]:
+    """Method -> option model."""
+    return {name: method.options for name, method in HAZARDS.items()}
+
+
+def _unknown_sources(section: str, blocks: Mapping[str, Any], info: ValidationInfo) -> list[Finding]:
+    """Blocks that read a source which no block declares."""
+    sources = info.data.get("sources", {})
+    return [
+        _finding(f"{section}.{name}.{option}", describe_missing(source, sources), "the name of a source block")
+        for name, block in blocks.items()
+        if isinstance(block, HazardOptions) and sources
+        for option, source in block.sources.items()
+        if source not in sources
+    ]
 
 
 def _finding(field: str, found: str, expected: str) -> Finding:

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from geodata.schema import ContractError, Status, more_cautious, status_attrs
-from models.hazards import scaled_mean
+from models.scoring import scaled_mean
 
 RISK_CLASSES = ("very_low", "low", "medium", "high", "very_high")
 CUTS = (2.0, 4.0, 6.0, 8.0)

@@ -15,8 +15,8 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from geodata.schema import ContractError
-from models.hazards import SPI_BREAKPOINTS, scaled_mean
 from models.risk import DIMENSIONS
+from models.scoring import SPI_BREAKPOINTS, scaled_mean
 
 TIERS = ("E", "D", "C", "B", "A")
 """By fifths of the mean rank share; A is the highest risk."""

@@ -1,31 +1,20 @@
-"""Hazard scores: breakpoints, fall-through of scales, carrying forward, combining, and each method."""
+"""Each method: what it reads, which index is scored, and the status that goes with it."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from geodata.schema import ContractError, Status, check_cube, status_like
-from models.hazards import (
-    HAZARDS,
-    RAIN_BREAKPOINTS,
-    SPI_BREAKPOINTS,
-    WATER_BREAKPOINTS,
-    AnomalyOptions,
-    DroughtOptions,
-    HeavyRainOptions,
-    WaterOptions,
-    assess_hazard,
-    carry_forward,
-    combine_hazards,
-    headline_spi,
-    score_by_breakpoints,
-)
+from geodata.schema import Status, check_cube, status_like
+from models.hazard_anomaly import AnomalyOptions
+from models.hazard_heavy_rain import HeavyRainOptions
+from models.hazard_season_to_date import SeasonOptions
+from models.hazard_spi import DroughtOptions, headline_spi
+from models.hazard_water_percentile import WaterOptions
+from models.hazards import HAZARDS, assess_hazard
+from models.scoring import HIGH_PERCENTILE, SPI_BREAKPOINTS, score_by_breakpoints
 
-laws = settings(max_examples=40, deadline=None)
 NAN = np.nan
 CALIBRATION = (1981, 2010)
 
@@ -57,60 +46,28 @@ def score(index, breakpoints=SPI_BREAKPOINTS):
     return score_by_breakpoints(xr.DataArray(float(index)), breakpoints).item()
 
 
-# ------------------------------------------------------------------ breakpoints
-
-
-@pytest.mark.parametrize(
-    ("spi", "expected"),
-    [(3, 0), (1.5, 1), (0, 2), (-0.5, 3), (-1, 4), (-1.25, 5), (-1.5, 6), (-2, 8), (-2.5, 9), (-3, 10)],
-)
-def test_drought_scores_sit_on_the_class_edges_of_wmo_1090(spi, expected):
-    assert score(spi) == pytest.approx(expected, abs=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("percentile", "expected"), [(1, 0), (0.75, 1), (0.5, 2), (0.2, 4), (0.1, 6), (0.05, 8), (0.02, 10), (0, 10)]
-)
-def test_little_water_scores_high(percentile, expected):
-    assert score(percentile, WATER_BREAKPOINTS) == pytest.approx(expected, abs=1e-12)
-
-
-@laws
-@given(st.floats(-4, 4), st.floats(0, 4))
-def test_a_drier_index_never_scores_less(index, drier):
-    assert score(index - drier) >= score(index)
-
-
-@laws
-@given(st.floats(0, 1), st.floats(0, 1))
-def test_a_heavier_rain_never_scores_less(a, b):
-    assert score(max(a, b), RAIN_BREAKPOINTS) >= score(min(a, b), RAIN_BREAKPOINTS)
-
-
-@laws
-@given(st.lists(st.one_of(st.floats(-4, 4), st.just(NAN)), min_size=1, max_size=20))
-def test_unknown_never_becomes_a_score(index):
-    found = score_by_breakpoints(xr.DataArray(index, dims="time"), SPI_BREAKPOINTS)
-    assert (found.isnull().values == np.isnan(index)).all()
-    assert found.fillna(0).values.min() >= 0
-    assert found.fillna(0).values.max() <= 10
-
-
-@pytest.mark.parametrize(
-    "breakpoints",
-    [[(0, 2)], [(0, 2), (0, 4)], [(0, 2), (-1, 1), (-2, 4)], [(0, -1), (-1, 4)], [(0, 2), (-1, 11)]],
-)
-def test_breakpoints_that_are_no_ladder_are_refused(breakpoints):
+def test_breakpoints_that_are_no_ladder_are_refused():
     with pytest.raises(ValidationError, match="breakpoints"):
-        DroughtOptions(breakpoints=breakpoints)
+        DroughtOptions(breakpoints=[(0, 2), (-1, 1), (-2, 4)])
+
+
+@pytest.mark.parametrize(
+    ("options", "side"),
+    [
+        (DroughtOptions(), "low"),
+        (WaterOptions(), "low"),
+        (HeavyRainOptions(), "high"),
+        (AnomalyOptions(source="x"), "low"),
+        (AnomalyOptions(source="x", worse_when="high"), "high"),
+    ],
+)
+def test_the_side_on_which_an_index_is_bad_follows_from_its_breakpoints(options, side):
+    assert options.worse_side == side
 
 
 def test_an_unknown_option_is_refused():
     with pytest.raises(ValidationError, match="scale_months"):
         DroughtOptions.model_validate({"scale_months": [6]})
-
-
-# ------------------------------------------------------------------ the scale that speaks
 
 
 def test_a_dry_season_falls_through_to_the_next_longer_scale():
@@ -127,70 +84,6 @@ def test_a_dry_season_falls_through_to_the_next_longer_scale():
     assert np.array_equal(out["index"].values.ravel(), [-1.2, -0.7, NAN, NAN], equal_nan=True)
     assert np.array_equal(out.scale_months.values.ravel(), [6, 12, NAN, NAN], equal_nan=True)
     assert words(out.status) == ["ok", "resolution_limited", "masked_dry_season", "insufficient_data"]
-
-
-# ------------------------------------------------------------------ carrying forward
-
-
-def test_the_latest_value_is_carried_until_it_is_stale():
-    """Rain ends in February: March and April carry it (31 and 61 days), May (92 days) is stale."""
-    values = series([1.0, 2.0, NAN, NAN, NAN])
-    out = carry_forward(values, flags("ok", "ok", *["input_missing"] * 3), max_age_days=61)
-    assert out.value.values.ravel().tolist() == [1, 2, 2, 2, 2]
-    assert words(out.status) == ["ok", "ok", "ok", "ok", "stale"]
-    assert out.age_months.values.ravel().tolist() == [0, 0, 1, 2, 3]
-
-
-def test_a_masked_month_stays_masked_and_nothing_is_invented_before_the_first_value():
-    values = series([NAN, 3.0, NAN, NAN])
-    out = carry_forward(values, flags("insufficient_data", "ok", "masked_dry_season", "input_missing"))
-    assert np.array_equal(out.value.values.ravel(), [NAN, 3, NAN, 3], equal_nan=True)
-    assert words(out.status) == ["insufficient_data", "ok", "masked_dry_season", "ok"]
-
-
-def test_a_carried_value_keeps_the_caution_it_had():
-    out = carry_forward(series([3.0, NAN]), flags("resolution_limited", "input_missing"))
-    assert words(out.status) == ["resolution_limited", "resolution_limited"]
-
-
-@laws
-@given(st.lists(st.sampled_from(["ok", "stale", "masked_dry_season", "input_missing"]), min_size=1, max_size=24))
-def test_after_carrying_value_and_status_still_agree(history):
-    kept = {"ok", "stale"}
-    values = series([float(i) if w in kept else NAN for i, w in enumerate(history)])
-    out = carry_forward(values, flags(*history), max_age_days=90)
-    assert (out.value.notnull().values.ravel() == [w in kept for w in words(out.status)]).all()
-
-
-# ------------------------------------------------------------------ combining
-
-
-def hazards(**scores):
-    data = {}
-    for name, values in scores.items():
-        array = series(values)
-        data |= {f"hazard_{name}": array, f"hazard_{name}_status": status_like(array)}
-    return xr.Dataset(data)
-
-
-def test_hazards_combine_over_those_assessed():
-    """(8, 2) -> 5.787; (8, unknown) -> 8; neither -> insufficient_data."""
-    out = combine_hazards(hazards(drought=[8, 8, NAN], water=[2, NAN, NAN]), ["drought", "water", "salinity"])
-    assert out.hazard.values.ravel()[:2] == pytest.approx([5.787, 8.0], abs=1e-3)
-    assert words(out.hazard_status) == ["ok", "ok", "insufficient_data"]
-
-
-def test_the_most_cautious_of_the_hazards_assessed_stands():
-    """A masked hazard says nothing about the other one's status."""
-    ds = hazards(drought=[8, NAN, 8], water=[2, 2, 2])
-    ds["hazard_drought_status"] = flags("stale", "masked_dry_season", "out_of_support")
-    ds["hazard_water_status"] = flags("resolution_limited", "ok", "resolution_limited")
-    assert words(combine_hazards(ds, ["drought", "water"]).hazard_status) == ["stale", "ok", "out_of_support"]
-
-
-def test_no_hazard_at_all_is_a_fault():
-    with pytest.raises(ContractError, match="none of"):
-        combine_hazards(xr.Dataset(), ["salinity"])
 
 
 # ------------------------------------------------------------------ methods
@@ -278,7 +171,7 @@ def test_heavy_rain_takes_daily_rain():
     march = out.sel(time="2012-03-01")
     assert march.heavy_rain_rx1day.item() == 90.0
     assert march.heavy_rain_percentile.item() == pytest.approx((12 - 0.44) / 12.12)
-    assert march.hazard_heavy_rain.item() == pytest.approx(score((12 - 0.44) / 12.12, RAIN_BREAKPOINTS))
+    assert march.hazard_heavy_rain.item() == pytest.approx(score((12 - 0.44) / 12.12, HIGH_PERCENTILE))
 
 
 @pytest.mark.parametrize(("worse_when", "expected"), [("low", [4.0, 4 / 3]), ("high", [4 / 3, 4.0])])
@@ -300,3 +193,24 @@ def test_every_method_names_its_own_options():
     """The registry's key is the word a country file writes."""
     for key, method in HAZARDS.items():
         assert method.options.model_fields["method"].default == key
+
+
+def test_the_season_so_far_is_ranked_under_the_name_of_its_block():
+    out = assess_hazard("season", rain(), SeasonOptions(), CALIBRATION)
+    check_cube(out)
+    august = out.sel(time="2014-08-01", pcode="A")
+    rows = rain().rain.sel(pcode="A", time=slice("2013-10", "2014-08"))
+    assert august.season_total.item() == pytest.approx(float(rows.sum()))
+    assert august.hazard_season.item() == pytest.approx(
+        score(august.season_percentile.item(), SeasonOptions().breakpoints)
+    )
+
+
+def test_saved_parameters_give_the_same_bits_from_the_last_months_alone():
+    """A new month needs its own window only, and never moves what was learnt."""
+    method, options = HAZARDS["spi"], DroughtOptions()
+    learnt = method.fit(rain(), options, CALIBRATION)
+    whole = method.indices(rain(), options, CALIBRATION)
+    back = method.months_back(options)
+    recent = method.indices(rain().isel(time=slice(-back - 3, None)), options, CALIBRATION, learnt)
+    xr.testing.assert_identical(recent.isel(time=slice(-4, None)), whole.isel(time=slice(-4, None)))

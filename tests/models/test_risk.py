@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geodata.schema import ContractError, Status, status_like
-from models.hazards import scaled_geometric_mean
+from models.scoring import scaled_geometric_mean
 from models.risk import (
     RISK_CLASSES,
     class_words,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geodata.schema import ContractError
-from models.hazards import SPI_BREAKPOINTS
+from models.scoring import SPI_BREAKPOINTS
 from models.uncertainty import SPI_ERROR, HazardError, risk_range
 
 laws = settings(max_examples=20, deadline=None)

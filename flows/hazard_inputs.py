@@ -1,0 +1,127 @@
+"""What a hazard or an indicator reads: its sources by subdistrict, or cell by cell where its method asks for cells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import pandas as pd
+import xarray as xr
+
+from geodata.grids import describe_grid, grid_of, same_pixels
+from geodata.options import SourceOptions
+from geodata.rasters import RasterStack, read_raster_stack
+from geodata.schema import Finding, Findings, InputError
+from geodata.store import read_cube
+from geodata.zonal import ZonalWeights, zonal_mean, zonal_weights
+from models.hazards import HAZARDS, HazardOptions
+
+from .months import known_or_calibrating, reindexed
+from .plan import Plan
+from .workspace import stage
+
+
+def years_of(block: HazardOptions, plan: Plan) -> tuple[int, int]:
+    """Calibration years of a block: its own, where its source has another record than the country's period."""
+    return block.calibration_years or plan.settings.calibration.years
+
+
+def axis_of(block: HazardOptions, plan: Plan) -> SourceOptions:
+    """Source that describes the time axis of a block's inputs: by month, where its method makes months of days."""
+    source = plan.settings.sources[block.source]
+    in_months = HAZARDS[block.method].cells is not None
+    return source.model_copy(update={"cadence": "month"}) if in_months else source
+
+
+def reads_cells(block: HazardOptions, plan: Plan) -> bool:
+    """True if all sources of a block are rasters, so that it can be computed cell by cell."""
+    return all(isinstance(plan.settings.sources[name], RasterStack) for name in block.sources.values())
+
+
+def inputs_by_subdistrict(name: str, block: HazardOptions, plan: Plan, work: str) -> xr.Dataset:
+    """Sources of a block by subdistrict, on the axis of `axis_of`.
+
+    Returns
+    -------
+    Dataset (time, pcode), each variable with its status
+    """
+    method = HAZARDS[block.method]
+    if method.cells is not None and reads_cells(block, plan):
+        return means_of_cells(cells_in_months(name, block, plan, work), plan, work)
+    cubes = {s: read_cube(stage(work) / f"{s}.nc").drop_vars("effective_cells") for s in block.sources.values()}
+    first = known_or_calibrating(cubes[block.source], plan.settings.sources[block.source], years_of(block, plan), plan)
+    times = pd.DatetimeIndex(first.indexes["time"])
+    inputs = xr.merge([reindexed(cube, times) for cube in cubes.values()], join="exact", compat="no_conflicts")
+    return inputs if method.cells is None else method.cells(inputs, block, years_of(block, plan))
+
+
+def means_of_cells(cells: xr.Dataset, plan: Plan, work: str) -> xr.Dataset:
+    """Area-weighted mean over each subdistrict of every variable (time, lat, lon)."""
+    rasters = {name: values.assign_attrs(crs=cells.attrs["crs"]) for name, values in cells.data_vars.items()}
+    weights = weights_of(next(iter(rasters.values())), work)
+    out = xr.Dataset()
+    for name, values in rasters.items():
+        means = zonal_mean(values, weights)
+        out[name] = means["value"].assign_attrs(values.attrs)
+        out[f"{name}_status"] = means["status"]
+    return out
+
+
+def weights_of(raster: xr.DataArray, work: str) -> ZonalWeights:
+    """What each cell is worth to each subdistrict of the run."""
+    return zonal_weights(grid_of(raster), gpd.read_parquet(stage(work) / "subdistricts.parquet"))
+
+
+def cells_in_months(name: str, block: HazardOptions, plan: Plan, work: str) -> xr.Dataset:
+    """What a method computes cell by cell, kept in the folder of the unfinished run.
+
+    Returns
+    -------
+    Dataset (time = month starts, lat, lon), with the attribute ``crs``
+    """
+    path = stage(work) / f"{name}.cells.nc"
+    if not path.is_file():
+        method = HAZARDS[block.method]
+        assert method.cells is not None
+        rasters = rasters_of(block, plan)
+        cells = method.cells(rasters, block, years_of(block, plan))
+        values = cells[[v for v in cells.data_vars if not str(v).endswith("_status")]]
+        values.compute().assign_attrs(crs=rasters.attrs["crs"]).to_netcdf(path)
+    return xr.load_dataset(path)
+
+
+def rasters_of(block: HazardOptions, plan: Plan) -> xr.Dataset:
+    """Rasters of a block under the names of their sources, over the periods that speak or calibrate.
+
+    Returns
+    -------
+    Dataset (time, lat, lon), lazy, with the attribute ``crs``
+
+    Raises
+    ------
+    InputError : the rasters are not on the same cells
+    """
+    rasters = {name: open_raster(name, plan) for name in block.sources.values()}
+    first = rasters[block.source]
+    for name, raster in rasters.items():
+        if not same_pixels(grid_of(raster), grid_of(first)):
+            raise InputError(
+                Finding(
+                    "error",
+                    f"sources.{name}",
+                    plan.settings.sources[name].path,
+                    "grid",
+                    describe_grid(grid_of(raster)),
+                    f"the cells of sources.{block.source}: {describe_grid(grid_of(first))}",
+                )
+            )
+    together = xr.merge([raster.rename(name) for name, raster in rasters.items()], join="inner", compat="no_conflicts")
+    together = together.assign_attrs(crs=first.attrs["crs"])
+    return known_or_calibrating(together, plan.settings.sources[block.source], years_of(block, plan), plan)
+
+
+def open_raster(name: str, plan: Plan) -> xr.DataArray:
+    """Raster of a source whose values were checked when it was read; lazy."""
+    source = plan.settings.sources[name]
+    assert isinstance(source, RasterStack)
+    return read_raster_stack(source, Path(plan.data), Findings(f"sources.{name}"))
