@@ -8,20 +8,20 @@ possible value is an ordinary one, and the status says ``masked_dry_season``.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from scipy.special import digamma, gammainc, gammaln, ndtri, polygamma
 
 from geodata.schema import ContractError, Status, require_units, status_attrs
+from models.accumulation import accumulate, judge_by_month, learn_by_month, month_axis, recent, sum_rows
 
 Method = Literal["thom", "ml", "lmoments"]
+Zeros = Literal["centre_of_mass", "classic"]
 
 LIMIT = 3.0
 """Published range of the index: a fit on 30 years says nothing about what lies beyond."""
@@ -29,7 +29,6 @@ LIMIT = 3.0
 CLASS_EDGES = (-1.0, -1.5, -2.0)
 """Moderate, severe and extreme drought; an edge belongs to the drier class (WMO-No. 1090)."""
 
-_CELLS = 2048  # cells worked on at once: a block of 50 years stays in the processor's cache
 _DEGENERATE = 1e-10
 
 
@@ -40,10 +39,11 @@ class SpiParameters:
     Parameters
     ----------
     values : Dataset (month 1..12, ...)
-        ``shape`` and ``scale`` (mm) of the gamma distribution, ``p0`` = n0/(n+1), ``n`` totals in
-        the calibration, ``n0`` of them zero, ``fit_status`` (Status flag of the month), and
-        ``max_detectable_class`` (0 none, 1 moderate, 2 severe, 3 extreme). Its attributes say how
-        it was made, so it may be written to a file as it is: ``SpiParameters(xr.open_dataset(f))``.
+        ``shape`` and ``scale`` (mm) of the gamma distribution, ``p0`` the probability of no rain,
+        ``p_zero`` the one that a total of zero is given, ``n`` totals in the calibration, ``n0`` of them
+        zero, ``fit_status`` (Status flag of the month), and ``max_detectable_class`` (0 none, 1 moderate,
+        2 severe, 3 extreme). Its attributes say how it was made, so it may be written to a file as it
+        is: ``SpiParameters(xr.open_dataset(f))``.
     """
 
     values: xr.Dataset
@@ -68,6 +68,7 @@ def spi(
     min_years: int = 30,
     min_positive: int = 20,
     method: Method = "thom",
+    zeros: Zeros = "centre_of_mass",
     parameters: SpiParameters | None = None,
 ) -> xr.Dataset:
     """Standardised Precipitation Index along ``time``, with its status and what it can detect.
@@ -85,6 +86,9 @@ def spi(
         Totals, and totals above zero, that a month's calibration needs.
     method : "thom", "ml" or "lmoments"
         How the gamma distribution is fitted.
+    zeros : "centre_of_mass" or "classic"
+        Where totals of zero stand: in the middle of their probability (Stagge et al. 2015), or at its upper
+        end (McKee et al. 1993, only to compare with others: a usual dry month is then never dry).
     parameters : SpiParameters, optional
         Parameters saved earlier; then nothing is fitted.
 
@@ -107,6 +111,7 @@ def spi(
             min_years=min_years,
             min_positive=min_positive,
             method=method,
+            zeros=zeros,
         )
     elif parameters.scale_months != scale_months:
         raise ContractError(f"spi: parameters of {parameters.scale_months} months, expected {scale_months}")
@@ -122,6 +127,7 @@ def fit_spi(
     min_years: int = 30,
     min_positive: int = 20,
     method: Method = "thom",
+    zeros: Zeros = "centre_of_mass",
 ) -> SpiParameters:
     """Learn the distribution of each calendar month from the calibration years.
 
@@ -132,97 +138,86 @@ def fit_spi(
     Parameters and References as in `spi`.
     """
     require_units(rain, "mm/month")
-    months = _months(rain)
-    first, last = calibration
-    inside = (months.year >= first) & (months.year <= last)
-    rows = [np.flatnonzero(inside & (months.month == m)) for m in range(1, 13)]
-    unseen = [_before_the_record(months[0], m, first, scale_months) for m in range(1, 13)]
-    fitted = xr.apply_ufunc(
-        _fit,
-        rain,
-        input_core_dims=[["time"]],
-        output_core_dims=[["month"]] * 6,
-        kwargs={
-            "scale_months": scale_months,
-            "rows": rows,
-            "needed": [min_years - lost for lost in unseen],
-            "trace_mm": trace_mm,
-            "min_positive": min_positive,
-            "method": method,
-            "threads": _threads(rain),
-        },
-        dask="parallelized",
-        output_dtypes=[np.float64, np.float64, np.int16, np.int16, np.int8, np.int8],
-        dask_gufunc_kwargs={"output_sizes": {"month": 12}, "allow_rechunk": True},
+    shape, scale, p0, p_zero, n, n0, status, detectable = learn_by_month(
+        [rain],
+        partial(accumulate, scale_months=scale_months, trace_mm=trace_mm),
+        partial(_learn, min_positive=min_positive, method=method, zeros=zeros),
+        scale_months=scale_months,
+        calibration=calibration,
+        min_years=min_years,
+        dtypes=[np.float64] * 4 + [np.int16, np.int16, np.int8, np.int8],
     )
-    shape, scale, n, n0, status, detectable = (v.transpose("month", ...) for v in fitted)
     values = xr.Dataset(
         {
             "shape": shape.assign_attrs(units="1", long_name="shape of the gamma distribution"),
             "scale": scale.assign_attrs(units="mm", long_name="scale of the gamma distribution"),
-            "p0": (n0 / (n + 1.0)).assign_attrs(units="1", long_name="probability of a zero total"),
+            "p0": p0.assign_attrs(units="1", long_name="probability of a zero total"),
+            "p_zero": p_zero.assign_attrs(units="1", long_name="probability that a zero total is given"),
             "n": n.assign_attrs(units="1", long_name="totals in the calibration"),
             "n0": n0.assign_attrs(units="1", long_name="zero totals in the calibration"),
             "fit_status": status.assign_attrs(status_attrs()),
             "max_detectable_class": detectable.assign_attrs(units="1", long_name="driest class the index can reach"),
         },
-        coords={"month": np.arange(1, 13)},
         attrs={
             "scale_months": scale_months,
-            "calibration": f"{first}-{last}",
+            "calibration": f"{calibration[0]}-{calibration[1]}",
             "trace_mm": trace_mm,
             "method": method,
+            "zeros": zeros,
         },
     )
     return SpiParameters(values)
 
 
-def apply_spi(rain: xr.DataArray, parameters: SpiParameters) -> xr.Dataset:
+def apply_spi(
+    rain: xr.DataArray, parameters: SpiParameters, *, last_months: int | None = None, probability: bool = False
+) -> xr.Dataset:
     """Index of each month from parameters learnt before; nothing is fitted again.
+
+    A month has the same index, bit for bit, in the whole record and in any part of it that holds
+    its last ``scale_months`` months.
 
     Parameters
     ----------
     rain : DataArray (time, ...), mm/month, on the cells or units of the parameters
     parameters : SpiParameters
+    last_months : int, optional
+        Give out only this many months at the end; of those before, no more are read than they need.
+    probability : bool
+        Give out the probability behind the index too, which is not clipped.
 
     Returns
     -------
     Dataset as of `spi`
+        With ``spi_probability`` (1) and its status, if asked for.
     """
     require_units(rain, "mm/month")
-    months = _months(rain)
     learnt = parameters.values
-    dtype = np.float32 if rain.dtype == np.float32 else np.float64
-    names = ("shape", "scale", "n", "n0", "fit_status")
-    index, status = xr.apply_ufunc(
-        _apply,
-        rain,
-        *(learnt[name] for name in names),
-        input_core_dims=[["time"]] + [["month"]] * len(names),
-        output_core_dims=[["time"], ["time"]],
-        kwargs={
-            "scale_months": parameters.scale_months,
-            "first_month": int(months.month[0]),
-            "trace_mm": parameters.trace_mm,
-            "dtype": dtype,
-            "threads": _threads(rain),
-        },
-        join="exact",
-        dask="parallelized",
-        output_dtypes=[dtype, np.int8],
-        dask_gufunc_kwargs={"allow_rechunk": True},
-    )
-    of_month = xr.DataArray(months.month.to_numpy(), dims="time", coords={"time": rain["time"]})
-    detectable = learnt["max_detectable_class"].sel(month=of_month).drop_vars("month")
     k = parameters.scale_months
-    return xr.Dataset(
-        {
-            "spi": index.transpose(*rain.dims).assign_attrs(units="1", long_name=f"SPI of {k} months"),
-            "spi_status": status.transpose(*rain.dims).assign_attrs(status_attrs()),
-            "max_detectable_class": detectable.transpose(*rain.dims),
-        },
-        attrs=dict(learnt.attrs),
+    dtype = np.float32 if rain.dtype == np.float32 else np.float64
+    dtypes = [dtype, np.int8, np.float64] if probability else [dtype, np.int8]
+    index, status, *p = (
+        v.isel(time=slice(-(last_months or 0), None))
+        for v in judge_by_month(
+            [recent(rain, last_months, k)],
+            partial(accumulate, scale_months=k, trace_mm=parameters.trace_mm),
+            partial(_judge, probability=probability),
+            [learnt[name] for name in ("shape", "scale", "p0", "p_zero", "n0", "fit_status")],
+            dtypes=dtypes,
+        )
     )
+    of_month = xr.DataArray(month_axis(index).month.to_numpy(), dims="time", coords={"time": index["time"]})
+    detectable = learnt["max_detectable_class"].sel(month=of_month).drop_vars("month")
+    flags = status.assign_attrs(status_attrs())
+    out = {
+        "spi": index.assign_attrs(units="1", long_name=f"SPI of {k} months"),
+        "spi_status": flags,
+        "max_detectable_class": detectable.transpose(*rain.dims),
+    }
+    if probability:
+        out["spi_probability"] = p[0].assign_attrs(units="1", long_name=f"probability of less rain in {k} months")
+        out["spi_probability_status"] = flags
+    return xr.Dataset(out, attrs=dict(learnt.attrs))
 
 
 def drought_class(index: xr.DataArray) -> xr.DataArray:
@@ -241,125 +236,52 @@ def drought_class(index: xr.DataArray) -> xr.DataArray:
 
 def driest_possible(n0: Any, n: Any) -> Any:
     """Index of a zero total, the lowest value a month can take: Phi^-1((n0 + 1) / (2 (n + 1)))."""
-    return ndtri((n0 + 1.0) / (2.0 * (n + 1.0)))
-
-
-def accumulate(rain: np.ndarray, scale_months: int, trace_mm: float) -> np.ndarray:
-    """Totals of the last ``scale_months`` rows; NaN if one of them is NaN, 0 below the trace.
-
-    >>> accumulate(np.array([2.0, 1.0, np.nan, 0.4, 0.5, 3.0]), 2, trace_mm=1.0)
-    array([nan, 3. , nan, nan, 0. , 3.5])
-    """
-    total = np.full(rain.shape, np.nan)
-    k = scale_months
-    if len(rain) >= k:
-        window = total[k - 1 :]
-        window[...] = rain[: len(rain) - k + 1]
-        for shift in range(1, k):
-            window += rain[shift : len(rain) - k + 1 + shift]
-    total[total < trace_mm] = 0.0
-    return total
+    return ndtri(_centre_of_mass(n0, n)[1])
 
 
 # ------------------------------------------------------------------ numpy beneath
 
 
-def _months(rain: xr.DataArray) -> pd.DatetimeIndex:
-    """Time axis, proven to be consecutive months."""
-    times = pd.DatetimeIndex(rain.indexes["time"])
-    month = np.asarray(times.year * 12 + times.month)
-    if len(times) == 0 or (np.diff(month) != 1).any():
-        raise ContractError(f"{rain.name}: time is not an axis of consecutive months ({len(times)} labels)")
-    return times
+def _centre_of_mass(n0: Any, n: Any) -> tuple[Any, Any]:
+    """Probability of no rain by Weibull positions, and of the middle of the zeros (Stagge et al. 2015)."""
+    return n0 / (n + 1.0), (n0 + 1.0) / (2.0 * (n + 1.0))
 
 
-def _before_the_record(start: pd.Timestamp, month: int, first_year: int, scale_months: int) -> int:
-    """How many windows ending in ``month`` of a calibration year reach back before the record starts."""
-    if (start.year, start.month) > (first_year, 1):
-        return 0
-    first_end = (first_year - start.year) * 12 + month - start.month
-    return max(0, -(-(scale_months - 1 - first_end) // 12))
+def _classic(n0: Any, n: Any) -> tuple[Any, Any]:
+    """Share of zeros, at which every zero stands (McKee et al. 1993)."""
+    return n0 / n, n0 / n
 
 
-def _threads(rain: xr.DataArray) -> int:
-    """Threads for a kernel: one inside Dask, which has its own, and otherwise one for each processor."""
-    return 1 if rain.chunks is not None else os.cpu_count() or 1
+_ZEROS: dict[str, Callable[[Any, Any], tuple[Any, Any]]] = {"centre_of_mass": _centre_of_mass, "classic": _classic}
 
 
-def _each_block(work: Callable[[slice], None], cells: int, threads: int) -> None:
-    """Do ``work`` for each block of cells; blocks share nothing, so the order of the threads changes nothing."""
-    blocks = [slice(i, min(i + _CELLS, cells)) for i in range(0, cells, _CELLS)]
-    if threads == 1 or len(blocks) == 1:
-        for block in blocks:
-            work(block)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, blocks))  # a list, so that an error in a block is raised here
-
-
-def _time_first(values: np.ndarray) -> np.ndarray:
-    """(time or month, cells) view of an array whose last axis is time."""
-    return np.moveaxis(values, -1, 0).reshape(values.shape[-1], -1)
-
-
-def _fit(
-    rain: np.ndarray,
-    *,
-    scale_months: int,
-    rows: list[np.ndarray],
-    needed: list[int],
-    trace_mm: float,
-    min_positive: int,
-    method: Method,
-    threads: int,
+def _learn(
+    sample: np.ndarray, needed: int, *, min_positive: int, method: Method, zeros: Zeros
 ) -> tuple[np.ndarray, ...]:
-    """Parameters per calendar month of an array (..., time), in blocks of cells."""
-    flat = _time_first(rain)
-    dtypes = (np.float64, np.float64, np.int16, np.int16, np.int8, np.int8)
-    out = [np.empty((12, flat.shape[1]), dtype=d) for d in dtypes]
-
-    def work(block: slice) -> None:
-        total = accumulate(flat[:, block].astype(np.float64), scale_months, trace_mm)
-        for month in range(12):
-            learnt = _fit_month(total[rows[month]], needed[month], min_positive, method)
-            for target, values in zip(out, learnt, strict=True):
-                target[month, block] = values
-
-    _each_block(work, flat.shape[1], threads)
-    return tuple(np.moveaxis(o.reshape(12, *rain.shape[:-1]), 0, -1) for o in out)
-
-
-def _fit_month(sample: np.ndarray, needed: int, min_positive: int, method: Method) -> tuple[np.ndarray, ...]:
-    """shape, scale, n, n0, status and detectable class from totals (year, cell) of one calendar month."""
+    """Parameters from totals (year, cell) of one calendar month, in the order of `fit_spi`."""
     positive = sample > 0
     n = np.isfinite(sample).sum(axis=0)
     n0 = n - positive.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         shape, scale = _FITS[method](sample, positive)
-    z0 = driest_possible(n0, n)
+        p0, p_zero = _ZEROS[zeros](n0, n)
+    z0 = ndtri(p_zero)
     detectable = sum((z0 <= edge).astype(np.int8) for edge in CLASS_EDGES)
+    few = n < max(needed, 1)
     usable = np.isfinite(shape) & np.isfinite(scale) & (n - n0 >= min_positive)
     status = np.where(usable, Status.ok, Status.insufficient_data)
     status = np.where(z0 > CLASS_EDGES[0], Status.masked_dry_season, status)
-    status = np.where(n < max(needed, 1), Status.insufficient_data, status)
-    return shape, scale, n, n0, status, np.where(n < max(needed, 1), 0, detectable)
-
-
-def _sum(rows: np.ndarray) -> np.ndarray:
-    """Sum over the first axis, row by row: numpy's own order depends on how many cells stand side by side."""
-    total = np.zeros(rows.shape[1:])
-    for row in rows:
-        total += row
-    return total
+    status = np.where(few, Status.insufficient_data, status)
+    return shape, scale, p0, p_zero, n, n0, status, np.where(few, 0, detectable)
 
 
 def _log_ratio(sample: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean of the positive totals, and ln(mean) - mean(ln); NaN where they are all equal."""
     count = positive.sum(axis=0)
-    mean = _sum(np.where(positive, sample, 0.0)) / count
+    mean = sum_rows(np.where(positive, sample, 0.0)) / count
     logs = np.zeros_like(sample)
     np.log(sample, out=logs, where=positive)
-    s = np.log(mean) - _sum(logs) / count
+    s = np.log(mean) - sum_rows(logs) / count
     return mean, np.where(s > _DEGENERATE, s, np.nan)
 
 
@@ -386,8 +308,8 @@ def _l_moments(sample: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np
     ordered = np.sort(np.where(positive, sample, np.inf), axis=0)
     ordered = np.where(np.isfinite(ordered), ordered, 0.0)
     rank = np.arange(len(sample))[:, None]
-    l1 = _sum(ordered) / count
-    b1 = _sum(ordered * rank) / (count * (count - 1.0))
+    l1 = sum_rows(ordered) / count
+    b1 = sum_rows(ordered * rank) / (count * (count - 1.0))
     ratio = (2.0 * b1 - l1) / l1
     ratio = np.where(ratio > _DEGENERATE, ratio, np.nan)
     log_shape = np.log(1.0 / (np.pi * ratio**2))  # large-shape limit of the equation
@@ -403,48 +325,25 @@ def _l_moments(sample: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np
 _FITS = {"thom": _thom, "ml": _maximum_likelihood, "lmoments": _l_moments}
 
 
-def _apply(
-    rain: np.ndarray,
+def _judge(
+    total: np.ndarray,
     shape: np.ndarray,
     scale: np.ndarray,
-    n: np.ndarray,
+    p0: np.ndarray,
+    p_zero: np.ndarray,
     n0: np.ndarray,
     fit_status: np.ndarray,
     *,
-    scale_months: int,
-    first_month: int,
-    trace_mm: float,
-    dtype: Any,
-    threads: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Index and status of an array (..., time), in blocks of cells."""
-    cells = rain.shape[:-1]
-    flat = _time_first(rain)
-    learnt = [_time_first(np.broadcast_to(v, (*cells, 12))) for v in (shape, scale, n, n0, fit_status)]
-    index = np.empty(flat.shape, dtype=dtype)
-    status = np.empty(flat.shape, dtype=np.int8)
-
-    def work(block: slice) -> None:
-        total = accumulate(flat[:, block].astype(np.float64), scale_months, trace_mm)
-        for month in range(1, 13):
-            rows = slice((month - first_month) % 12, None, 12)
-            index[rows, block], status[rows, block] = _apply_month(total[rows], *(v[month - 1, block] for v in learnt))
-
-    _each_block(work, flat.shape[1], threads)
-    return tuple(np.moveaxis(o.reshape(-1, *cells), 0, -1) for o in (index, status))  # type: ignore[return-value]
-
-
-def _apply_month(
-    total: np.ndarray, shape: np.ndarray, scale: np.ndarray, n: np.ndarray, n0: np.ndarray, fit_status: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Index and status of totals (year, cell) of one calendar month."""
+    probability: bool,
+) -> tuple[np.ndarray, ...]:
+    """Index and status, and the probability if asked for, of totals (year, cell) of one calendar month."""
     usable = fit_status == Status.ok
-    p0 = n0 / (n + 1.0)
     zero = total == 0
     x = np.where(zero | ~usable, np.nan, total)
-    probability = p0 + (1.0 - p0) * gammainc(shape, x / scale)
-    probability = np.where(zero & usable, (n0 + 1.0) / (2.0 * (n + 1.0)), probability)
-    index = np.clip(ndtri(probability), -LIMIT, LIMIT)
+    p = p0 + (1.0 - p0) * gammainc(shape, x / scale)
+    p = np.where(zero & usable, p_zero, p)
+    index = np.clip(ndtri(p), -LIMIT, LIMIT)
     status = np.where(zero & (n0 == 0), np.int8(Status.out_of_support), np.int8(Status.ok))
     status = np.where(np.isnan(total), np.int8(Status.insufficient_data), status)
-    return index, np.where(usable, status, fit_status)
+    status = np.where(usable, status, fit_status)
+    return (index, status, p) if probability else (index, status)
