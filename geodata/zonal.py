@@ -8,7 +8,10 @@ from exactextract (ISciences), the rest is a sparse product.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import dask.array
@@ -16,6 +19,7 @@ import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from dask.delayed import delayed
 from exactextract import exact_extract
 from exactextract.raster import NumPyRasterSource
 from scipy import sparse
@@ -27,7 +31,8 @@ PUBLISH_COVERAGE = 0.5  # below this share of the polygon no value is given
 SUM_COVERAGE = 0.95  # a mean of most of a unit stands for it; a sum over part of it is short of the rest
 MIN_CELLS = 2.0  # effective cells below which a raster is coarser than the unit
 _CLUSTER_WEIGHT = 0.8  # units with more of their weight than this in one cell share its value
-_BLOCK_BYTES = 64e6  # of float64 cells held at a time
+_BLOCK_BYTES = 3e6  # of float64 cells that a thread holds at a time
+_IMAGES_PER_THREAD = 16  # fewer are not worth a thread
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,8 @@ def zonal_mean(raster: xr.DataArray, weights: ZonalWeights) -> xr.Dataset:
     Parameters
     ----------
     raster : DataArray (time, lat, lon), any unit
-        NaN where a cell has no value; dask-backed or not. Read in blocks of whole images.
+        NaN where a cell has no value. One task for each chunk of whole images if dask-backed,
+        else shared out among the processors.
     weights : ZonalWeights
         Of the grid of `raster`.
 
@@ -155,7 +161,7 @@ def zonal_mean(raster: xr.DataArray, weights: ZonalWeights) -> xr.Dataset:
         `status`: input_missing where no cell has one, insufficient_data below half coverage,
         resolution_limited where the subdistrict has fewer than two effective cells. Every
         subdistrict is there, in the order of `weights`. Equal bit for bit however time and space
-        are chunked.
+        are chunked, and by however many threads.
     """
     _require_grid(raster, weights)
     sums, valid = _products(raster, weights.matrix, weights.matrix)
@@ -200,37 +206,60 @@ def _require_grid(raster: xr.DataArray, weights: ZonalWeights) -> None:
 
 def _products(raster: xr.DataArray, for_values: sparse.csr_array, for_valid: sparse.csr_array) -> tuple[Floats, Floats]:
     """sum(w v) and sum(w) over cells with a value, each (time, pcode)."""
-    used = np.unique(for_values.indices)
-    arguments = {"used": used, "for_values": for_values[:, used], "for_valid": for_valid[:, used]}
-    if not isinstance(raster.data, dask.array.Array):
-        block = max(int(_BLOCK_BYTES / 8 / max(raster.shape[1] * raster.shape[2], 1)), 1)
-        parts = [
-            _block_products(raster.values[first : first + block], **arguments)
-            for first in range(0, raster.shape[0], block)
-        ]
-        both = np.concatenate([np.empty((0, 2, for_values.shape[0])), *parts])
+    if isinstance(raster.data, dask.array.Array):
+        both = _products_by_chunk(raster.data, for_values, for_valid)
     else:
-        images = raster.data.rechunk({1: -1, 2: -1})
-        both = images.map_blocks(
-            _block_products, chunks=(images.chunks[0], (2,), (for_values.shape[0],)), dtype="float64", **arguments
-        ).compute()
+        images = raster.values
+        both = np.empty((len(images), 2, for_values.shape[0]))
+        threads = min(os.cpu_count() or 1, max(len(images) // _IMAGES_PER_THREAD, 1))
+        shares = (np.array_split(array, threads) for array in (images, both))
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(_fill_products, *shares, repeat(for_values), repeat(for_valid)))
     return both[:, 0], both[:, 1]
 
 
-def _block_products(
-    images: npt.NDArray[Any],
-    used: npt.NDArray[np.int64],
-    for_values: sparse.csr_array,
-    for_valid: sparse.csr_array,
-) -> Floats:
-    """(time, 2, pcode). Each sum runs over the cells in one fixed order, whatever the block holds."""
-    cells = images.reshape(images.shape[0], -1)[:, used].T.astype("float64", order="C")
-    has_value = np.isfinite(cells)
-    if not has_value.all():
-        cells[~has_value] = 0.0
-    sums = for_values @ cells
-    valid = for_valid @ has_value.astype("float64")
-    return np.ascontiguousarray(np.stack([sums, valid]).transpose(2, 0, 1))
+def _products_by_chunk(cells: Any, for_values: sparse.csr_array, for_valid: sparse.csr_array) -> Floats:
+    """(time, 2, pcode), one task for each chunk of whole images."""
+    images = cells.rechunk({1: -1, 2: -1})
+    # Keys of their own in the graph, sent once to a worker: as plain arguments they would travel with every task.
+    values, valid = (delayed(weights, pure=True, traverse=False) for weights in (for_values, for_valid))
+    chunks = (images.chunks[0], (2,), (for_values.shape[0],))
+    products = images.map_blocks(_block_products, values, valid, chunks=chunks, dtype="float64")
+    return products.compute()
+
+
+def _block_products(images: npt.NDArray[Any], for_values: sparse.csr_array, for_valid: sparse.csr_array) -> Floats:
+    out = np.empty((len(images), 2, for_values.shape[0]))
+    _fill_products(images, out, for_values, for_valid)
+    return out
+
+
+def _fill_products(
+    images: npt.NDArray[Any], out: Floats, for_values: sparse.csr_array, for_valid: sparse.csr_array
+) -> None:
+    """Image by image: each sum runs over the cells in one fixed order, whatever stands beside the image.
+
+    A missing cell makes the sums it belongs to NaN, so an image is searched for missing cells only
+    where a sum tells of one, and sum(w) is made anew only where they are not those of the image before.
+    """
+    flat = images.reshape(len(images), for_values.shape[1])
+    seen = np.ones(flat.shape[1], dtype=bool)
+    out[:, 1] = share = for_valid @ seen.astype("float64")
+    step = max(int(_BLOCK_BYTES / 8 / max(flat.shape[1], 1)), 1)
+    block = np.empty((min(step, len(flat)), flat.shape[1]))
+    for first in range(0, len(flat), step):
+        several = flat[first : first + step]
+        block[: len(several)] = several
+        products = out[first : first + step]
+        for image, sums in zip(block, products[:, 0], strict=False):
+            sums[:] = for_values @ image
+        for i in np.flatnonzero(~np.isfinite(products[:, 0]).all(axis=1)):
+            cells = block[i]
+            has_value = np.isfinite(cells)
+            if not np.array_equal(has_value, seen):
+                seen, share = has_value, for_valid @ has_value.astype("float64")
+            cells[~has_value] = 0.0
+            products[i] = for_values @ cells, share
 
 
 def _share(valid: Floats, whole: Floats) -> Floats:
