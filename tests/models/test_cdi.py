@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geodata.schema import KEEPS_VALUE, ContractError, Status, has_status
@@ -144,6 +144,7 @@ value = st.one_of(st.floats(-3, 3), st.sampled_from(list(EDGE.values())), st.sam
 known = st.one_of(st.floats(-3, 3), st.sampled_from(list(EDGE.values())))
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.tuples(known, known, known, known), st.integers(0, 3), st.floats(0, 3))
 def test_drier_never_lowers_the_stage(row, which, less):
     drier = [v - less if i == which else v for i, v in enumerate(row)]
@@ -151,6 +152,7 @@ def test_drier_never_lowers_the_stage(row, which, less):
     assert after >= before
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.tuples(value, value, value, value))
 def test_the_stage_is_unknown_exactly_where_the_status_keeps_no_value(row):
     _, _, out = stages([row])
@@ -158,6 +160,7 @@ def test_the_stage_is_unknown_exactly_where_the_status_keeps_no_value(row):
     assert not ((out.cdi_at_least == 1) & (out.cdi_stage == CdiStage.unknown)).any()
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.tuples(known, known, known, known), st.sets(st.integers(0, 3)))
 def test_losing_an_input_never_claims_less(row, lost):
     """With inputs lost the stage is the same, or a lower bound that says so, or unknown."""
