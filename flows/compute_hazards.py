@@ -13,10 +13,11 @@ from prefect import flow
 from geodata.options import SourceOptions
 from geodata.schema import Finding, check_cube
 from geodata.store import write_cube
-from models.hazards import HAZARDS, HazardOptions
+from models.hazards import HAZARDS, HazardOptions, Learnt
 from models.scoring import combine_hazards
 
 from .hazard_inputs import axis_of, inputs_by_subdistrict, years_of
+from .learning import learn, save_learnt
 from .months import FLOWING, known_or_calibrating, months_since_observed, on_months, on_one_axis
 from .plan import Plan
 from .policy import computing
@@ -46,7 +47,10 @@ def compute_hazards(work: str) -> None:
 def assess(plan: Plan, name: str, work: str) -> xr.Dataset:
     """Indices and score of one hazard on the months of the run."""
     block = plan.settings.assessed_hazards[name]
-    return hazard_on_months(name, inputs_by_subdistrict(name, block, plan, work), block, axis_of(block, plan), plan)
+    inputs = inputs_by_subdistrict(name, block, plan, work)
+    learnt = learn(name, block, plan, work, "subdistricts", lambda: inputs)
+    save_learnt(name, learnt, work)
+    return hazard_on_months(name, inputs, block, axis_of(block, plan), plan, learnt)
 
 
 @computing("compute-indicator")
@@ -55,7 +59,9 @@ def indicate(plan: Plan, name: str, work: str) -> xr.Dataset:
     block = plan.settings.indicators[name]
     inputs, source = inputs_by_subdistrict(name, block, plan, work), axis_of(block, plan)
     method = HAZARDS[block.method]
-    indices = method.indices(inputs, block, years_of(block, plan))
+    learnt = learn(name, block, plan, work, "subdistricts", lambda: inputs)
+    save_learnt(name, learnt, work)
+    indices = method.indices(inputs, block, years_of(block, plan), learnt)
     return method.named(name, on_months(indices, source, plan))
 
 
@@ -67,7 +73,12 @@ def together(parts: Sequence[xr.Dataset], beside: Sequence[xr.Dataset], names: S
 
 
 def hazard_on_months(
-    name: str, inputs: xr.Dataset, options: HazardOptions, source: SourceOptions, plan: Plan
+    name: str,
+    inputs: xr.Dataset,
+    options: HazardOptions,
+    source: SourceOptions,
+    plan: Plan,
+    learnt: Learnt | None = None,
 ) -> xr.Dataset:
     """Index on the axis of the inputs, then on the months of the run, then the score.
 
@@ -79,7 +90,7 @@ def hazard_on_months(
     method, calibration = HAZARDS[options.method], years_of(options, plan)
     oldest = source.max_age_days if options.max_age_days is None else options.max_age_days
     dated = options.model_copy(update={"max_age_days": oldest})
-    indices = method.indices(known_or_calibrating(inputs, source, calibration, plan), dated, calibration)
+    indices = method.indices(known_or_calibrating(inputs, source, calibration, plan), dated, calibration, learnt)
     dated_source = source.model_copy(update={"max_age_days": oldest})
     hazard = method.scores(name, on_months(indices, dated_source, plan), dated).assign_attrs(indices.attrs)
     if source.cadence in FLOWING:

@@ -28,6 +28,7 @@ from maps.words import notice
 from .gaps import gaps_of
 from .indicators import long_table
 from .issue_warnings import read_reasons
+from .learning import moved_calibrations, publish_learnt
 from .months import on_months, on_one_axis
 from .plan import Plan
 from .policy import computing, inside_a_run
@@ -37,7 +38,7 @@ from .score_risk import dimensions
 from .score_table import score_table
 from .settings import DISPLACEMENT, RESIDENTS
 from .summary import read_summary
-from .workspace import load_plan, stage, stage_seconds
+from .workspace import kept_receipts, load_plan, out_of, stage, stage_seconds
 
 log = logging.getLogger("wadi")
 
@@ -60,6 +61,7 @@ def publish_products(work: str) -> None:
     publish_cube(folder, cube.assign_attrs(notice=notice(manifest)))
     publish_site(plan, folder, manifest, table, cube, subdistricts)
     publish_rasters(plan, work, notice(manifest))
+    publish_learnt(work, notice(manifest))
     households = {day: told for day, told in reading["households"].items() if day <= plan.as_of_end.isoformat()}
     noticed = json.loads((stage(work) / "hazards.json").read_text("utf-8"))
     write_checks(
@@ -70,8 +72,12 @@ def publish_products(work: str) -> None:
         households,
     )
     headlines = {"title": title_of(manifest), "highest_tier": names_of_tier(table, "A")}
-    parts = {"headlines": headlines, "coverage": coverage_of(cube), "households": households}
+    parts: dict[str, Any] = {"headlines": headlines, "coverage": coverage_of(cube), "households": households}
     parts["displacement"] = reading["displacement"]
+    moved = moved_calibrations(plan, kept_receipts(out_of(work), plan.settings.country.key))
+    for line in moved:
+        log.warning("Calibration: %s", line)
+    parts["calibration_moved"] = moved
     seconds = stage_seconds(work) | {"publish-products": round(time.perf_counter() - started, 2)}
     write_receipt(folder, plan, manifest, parts, seconds)
     log.info("Published %d products", sum(1 for p in folder.rglob("*") if p.is_file()))

@@ -5,16 +5,22 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import pandas as pd
 import xarray as xr
 
 from geodata.grids import grid_of, row_areas
 from geodata.schema import Status, status_like
-from geodata.store import write_cog
+from geodata.store import write_score_cog
+from maps.palettes import colour_table
 from models.hazards import HAZARDS, HazardOptions
 
 from .compute_hazards import hazard_on_months
 from .hazard_inputs import axis_of, cells_in_months, rasters_of, reads_cells
+from .learning import learn
 from .plan import Plan
+
+CARRIED_MONTHS = 24
+"""Beyond this a cell of a quicklook is not assessed, where a subdistrict's value would be shown as stale."""
 
 CELL = "pcode"
 """Cells take the place of subdistricts: index functions let other dimensions pass through."""
@@ -31,17 +37,23 @@ def write_rasters(plan: Plan, work: str, notice: str) -> list[Path]:
         if reads_cells(block, plan):
             cells = hazard_of_cells(name, block, plan, work)
             titled = cells.assign_attrs(long_name=" · ".join(filter(None, (cells.attrs["long_name"], notice))))
-            written.append(write_cog(titled, Path(work) / "rasters" / f"hazard_{name}.tif"))
+            colours = colour_table(name, plan.settings.risk.class_cut_points)
+            written.append(write_score_cog(titled, Path(work) / "rasters" / f"hazard_{name}.tif", colours))
     return written
 
 
 def hazard_of_cells(name: str, block: HazardOptions, plan: Plan, work: str) -> xr.DataArray:
-    """Score of every cell in the as-of month. Returns: DataArray (lat, lon), 0-10, NaN where not assessed."""
+    """Score of every cell in the as-of month. Returns: DataArray (lat, lon), 0-10, NaN where not assessed.
+
+    A method that has learnt needs the last months only; what a cell said longer than
+    ``CARRIED_MONTHS`` ago is not carried to the as-of month.
+    """
+    spoken, source = block.for_cells(), axis_of(block, plan)
     rasters = cell_inputs(name, block, plan, work)
-    flat = rasters.load().stack({CELL: ("lat", "lon")}).drop_vars(["lat", "lon", CELL])
-    flat = flat.assign_coords({CELL: range(flat.sizes[CELL])})
-    inputs = flat.assign({f"{v}_status": status_like(flat[v], Status.input_missing) for v in flat.data_vars})
-    scored = hazard_on_months(name, inputs, block.for_cells(), axis_of(block, plan), plan)[f"hazard_{name}"]
+    learnt = learn(name, spoken, plan, work, "cells", lambda: in_a_row(rasters))
+    back = HAZARDS[block.method].months_back
+    recent = rasters if back is None else last_months(rasters, back(spoken) + CARRIED_MONTHS, plan)
+    scored = hazard_on_months(name, in_a_row(recent), spoken, source, plan, learnt)[f"hazard_{name}"]
     cells = xr.DataArray(
         scored.isel(time=-1).values.reshape(rasters.sizes["lat"], rasters.sizes["lon"]),
         dims=("lat", "lon"),
@@ -50,6 +62,20 @@ def hazard_of_cells(name: str, block: HazardOptions, plan: Plan, work: str) -> x
     )
     label = f"hazard: {name} (0-10), cell by cell, {plan.as_of}"
     return cells.assign_attrs(units="1", long_name=label, crs=rasters.attrs["crs"])
+
+
+def in_a_row(rasters: xr.Dataset) -> xr.Dataset:
+    """Cells one after another in the place of subdistricts, with their statuses, in memory."""
+    flat = rasters.load().stack({CELL: ("lat", "lon")}).drop_vars(["lat", "lon", CELL])
+    flat = flat.assign_coords({CELL: range(flat.sizes[CELL])})
+    return flat.assign({f"{v}_status": status_like(flat[v], Status.input_missing) for v in flat.data_vars})
+
+
+def last_months(rasters: xr.Dataset, months: int, plan: Plan) -> xr.Dataset:
+    """Periods of the last months up to and with the as-of month; all, where the record ended before them."""
+    end = pd.Timestamp(plan.as_of)
+    recent = rasters.sel(time=slice(end - pd.DateOffset(months=months - 1), end))
+    return recent if recent.sizes["time"] else rasters
 
 
 def cell_inputs(name: str, block: HazardOptions, plan: Plan, work: str) -> xr.Dataset:

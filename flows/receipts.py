@@ -19,6 +19,7 @@ from geodata.schema import Manifest, Source, Status
 from models.risk import DIMENSIONS
 
 from .ages import used_periods
+from .learning import calibrations
 from .plan import Plan
 from .workspace import RECEIPT, products
 
@@ -124,6 +125,7 @@ def write_receipt(work: Path, plan: Plan, manifest: Manifest, parts: dict[str, A
         "coverage": parts["coverage"],
         "households": parts["households"],
         "displacement": parts["displacement"],
+        "calibration": calibrations(plan),
         "products": products(work),
         "plan": json.loads(plan.to_json()),
         "machine": {
@@ -133,6 +135,7 @@ def write_receipt(work: Path, plan: Plan, manifest: Manifest, parts: dict[str, A
             "libraries": {name: metadata.version(name) for name in LIBRARIES},
             "finished": pd.Timestamp.now("UTC").isoformat(timespec="seconds"),
             "seconds": seconds,
+            "calibration_moved": parts["calibration_moved"],
         },
     }
     text = json.dumps(receipt, indent=1, ensure_ascii=False, default=str)

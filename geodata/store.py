@@ -31,6 +31,9 @@ from .grids import grid_of
 from .schema import ContractError, Finding, InputError, check_cube
 from .stacks import what_it_is
 
+NO_SCORE = 255
+"""What stands for "not assessed" in a raster of scores."""
+
 _WRITABLE = "a place that can be written to"
 _FULL = 1_000_000  # bytes free below which a failed write is put down to the disk
 _LIBRARY_ERRORS = (RuntimeError, sqlite3.Error, pyarrow.ArrowException, XlsxWriterException)
@@ -244,7 +247,7 @@ def write_geopackage(layers: gpd.GeoDataFrame | Mapping[str, gpd.GeoDataFrame], 
 
 
 def write_cog(raster: xr.DataArray, path: Path) -> Path:
-    """Write one image as a cloud-optimised GeoTIFF, float32, NaN where there is no value.
+    """Write one image as a cloud-optimised GeoTIFF with its statistics, float32, NaN where there is no value.
 
     Parameters
     ----------
@@ -257,34 +260,85 @@ def write_cog(raster: xr.DataArray, path: Path) -> Path:
     -------
     Path, as given
     """
+    profile = {"dtype": "float32", "nodata": float("nan"), "predictor": 3, "overview_resampling": "average"}
+    return _write_image(raster, raster.values.astype("float32"), profile, path)
+
+
+def write_score_cog(scores: xr.DataArray, path: Path, colours: Mapping[int, tuple[int, int, int]]) -> Path:
+    """Write a score as a cloud-optimised GeoTIFF with a colour table and statistics.
+
+    A colour table needs whole numbers: a cell holds the score in tenths, and the file says so
+    (scale 0.1). 255, which has no colour, stands where nothing was assessed.
+
+    Parameters
+    ----------
+    scores : DataArray (lat, lon), 0-10, NaN where not assessed
+    path : Path
+        Where to.
+    colours : mapping, tenths 0 to 100 -> red, green, blue 0 to 255
+
+    Returns
+    -------
+    Path, as given
+    """
+    values = scores.values.astype("float64")
+    if np.nanmin(values, initial=0.0) < 0 or np.nanmax(values, initial=0.0) > 10:
+        raise ContractError(f"{scores.name}: values beyond 0 to 10, expected a score")
+    # Half up on the decimal that is printed: 4.35 is 4.4, though the float beneath lies a hair below.
+    tenths = np.floor(np.round(values * 10.0, 9) + 0.5)
+    stored = np.where(np.isnan(values), NO_SCORE, tenths).astype("uint8")
+    table = {code: (*colours[code], 255) if code in colours else (0, 0, 0, 0) for code in range(256)}
+    profile = {"dtype": "uint8", "nodata": NO_SCORE, "overview_resampling": "nearest"}
+    return _write_image(scores, stored, profile, path, colours=table, scale=0.1)
+
+
+def _write_image(
+    raster: xr.DataArray,
+    values: Any,
+    profile: Mapping[str, Any],
+    path: Path,
+    *,
+    colours: Mapping[int, tuple[int, int, int, int]] | None = None,
+    scale: float = 1.0,
+) -> Path:
     if tuple(raster.dims) != ("lat", "lon"):
         raise ContractError(f"{raster.name}: dims {tuple(raster.dims)}, expected ('lat', 'lon')")
     grid = grid_of(raster)
-    values = raster.values.astype("float32")
-    profile = {
+    place = {
         "driver": "COG",
-        "dtype": "float32",
         "count": 1,
         "width": grid.width,
         "height": grid.height,
         "crs": grid.crs,
         "transform": from_origin(grid.west, grid.north, grid.dx, grid.dy),
-        "nodata": float("nan"),
         "compress": "deflate",
-        "predictor": 3,
-        "overview_resampling": "average",
         "num_threads": 1,
     }
     # Made in memory: GDAL only logs what goes wrong while it closes a file on a disk.
     with rasterio.MemoryFile() as memory:
-        with memory.open(**profile) as file:
+        with memory.open(**place, **profile) as file:
             file.write(values, 1)
             file.set_band_description(1, str(raster.attrs.get("long_name", raster.name or "")))
             file.set_band_unit(1, str(raster.attrs.get("units", "")))
+            file.scales = (scale,)
+            file.update_tags(1, **_statistics(values, profile["nodata"]))
+            if colours is not None:
+                file.write_colormap(1, dict(colours))
         content = bytes(memory.getbuffer())
     with writing(path) as target:
         target.write_bytes(content)
     return path
+
+
+def _statistics(values: Any, nodata: float) -> dict[str, str]:
+    """Statistics of the stored values as GDAL names them; only the share that is there, if none is."""
+    seen = values[~np.isnan(values)] if np.isnan(nodata) else values[values != nodata]
+    share = {"STATISTICS_VALID_PERCENT": f"{100 * seen.size / max(values.size, 1):.4g}"}
+    if not seen.size:
+        return share
+    wide = seen.astype("float64")
+    figures = {"MINIMUM": wide.min(), "MAXIMUM": wide.max(), "MEAN": wide.mean(), "STDDEV": wide.std()}
+    return {f"STATISTICS_{key}": f"{figure:.10g}" for key, figure in figures.items()} | share
 
 
 # ------------------------------------------------------------------ hashes

@@ -5,7 +5,8 @@ Darker means worse, green is never used, and a texture is never a tone: no null 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -54,6 +55,21 @@ PALETTES: Mapping[str, Palette] = MappingProxyType(
 def palette_for(name: str) -> Palette:
     """The palette called ``name``; a hazard without one of its own takes that of hazards combined."""
     return PALETTES.get(name, PALETTES["hazard"])
+
+
+def colour_table(name: str, cuts: Sequence[float]) -> dict[int, tuple[int, int, int]]:
+    """Colour of every score in tenths, 0 to 100, for rasters: red, green and blue of its class.
+
+    Parameters
+    ----------
+    name : str, of the palette
+    cuts : rising class limits; a score on a limit belongs to the upper class
+
+    >>> colour_table("drought", (2.0, 4.0, 6.0, 8.0))[80]
+    (70, 42, 7)
+    """
+    colours = [tuple(bytes.fromhex(_tag(colour))) for colour in palette_for(name).colours]
+    return {tenths: colours[bisect_right(cuts, tenths / 10)] for tenths in range(101)}  # type: ignore[misc]
 
 
 PATTERNS: Mapping[str, str] = MappingProxyType(

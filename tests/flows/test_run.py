@@ -268,7 +268,9 @@ def test_every_product_says_synthetic_in_every_language(demo_run, table, cube):
     for path in (demo_run / "rasters").glob("*.tif"):
         with rasterio.open(path) as file:
             said[path.name] = file.descriptions[0]
-    assert len(said) > 12
+    for path in (demo_run / "calibration").rglob("*.nc"):
+        said[path.name] = xr.open_dataset(path).attrs["notice"]
+    assert len(said) > 18
     silent = [(name, word) for name, text in said.items() for word in SYNTHETIC if word not in text]
     assert silent == []
 

@@ -24,6 +24,7 @@ from geodata.store import (
     write_dataset,
     write_geopackage,
     write_geoparquet,
+    write_score_cog,
     writing,
 )
 
@@ -145,6 +146,42 @@ def test_a_quicklook_is_cloud_optimised_and_keeps_values_and_place(tmp_path):
 def test_a_quicklook_is_one_image(tmp_path):
     with pytest.raises(ContractError, match="expected \\('lat', 'lon'\\)"):
         write_cog(_image().expand_dims("time"), tmp_path / "q.tif")
+
+
+def _scores():
+    """3 x 4 cells: the ends, printed halves, a gap."""
+    values = np.array([[0.0, 0.04, 0.05, 4.35], [3.94, 3.95, 9.96, 10.0], [2.0, 8.0, np.nan, np.nan]])
+    lat, lon = [35.75, 35.25, 34.75], [40.25, 40.75, 41.25, 41.75]
+    return xr.DataArray(
+        values, dims=("lat", "lon"), coords={"lat": lat, "lon": lon}, name="hazard", attrs={"units": "1"}
+    )
+
+
+def test_a_raster_of_scores_holds_printed_tenths_with_their_colours_and_statistics(tmp_path):
+    colours = {code: (code, 0, 100 - code) for code in range(101)}
+    with rasterio.open(write_score_cog(_scores(), tmp_path / "s.tif", colours)) as file:
+        assert file.read(1).tolist() == [[0, 0, 1, 44], [39, 40, 100, 100], [20, 80, 255, 255]]
+        assert file.scales == (0.1,)
+        table, tags = file.colormap(1), file.tags(1)
+        assert table[44] == (44, 0, 56, 255)
+        assert table[255][3] == 0  # what was not assessed has no colour
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+    seen = [0, 0, 1, 44, 39, 40, 100, 100, 20, 80]
+    assert float(tags["STATISTICS_MEAN"]) == pytest.approx(np.mean(seen))
+    assert float(tags["STATISTICS_STDDEV"]) == pytest.approx(np.std(seen))
+    assert (tags["STATISTICS_MINIMUM"], tags["STATISTICS_MAXIMUM"]) == ("0", "100")
+    assert float(tags["STATISTICS_VALID_PERCENT"]) == pytest.approx(100 * 10 / 12, abs=0.01)
+
+
+def test_a_raster_in_which_nothing_was_assessed_has_no_statistics_and_no_colour(tmp_path):
+    with rasterio.open(write_score_cog(_scores() * np.nan, tmp_path / "s.tif", {})) as file:
+        assert (file.read(1) == 255).all()
+        assert "STATISTICS_MEAN" not in file.tags(1)
+
+
+def test_what_is_no_score_is_refused(tmp_path):
+    with pytest.raises(ContractError, match="beyond 0 to 10"):
+        write_score_cog(_scores() + 1, tmp_path / "s.tif", {})
 
 
 # ------------------------------------------------------------------ hashes

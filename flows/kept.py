@@ -1,0 +1,89 @@
+"""What earlier runs worked out, kept under all that it depends on, so that a new month costs about a month.
+
+Nothing here decides anything: an entry is found only where the same question would give the
+same answer, bit for bit, and one that was damaged is worked out again. `wadi verify` uses none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from geodata.schema import InputError
+from geodata.store import read_cube, sha256_of, writing
+
+from .plan import Plan
+from .workspace import out_of
+
+RECORD = "whole.json"
+"""Written last: an entry that has one is whole."""
+
+ENTRIES_OF_A_KIND = 3
+"""Older ones make room: other months, other settings, an older Wadi."""
+
+Answer = Mapping[str, xr.Dataset]
+
+
+def kept_folder(plan: Plan, work: str | Path) -> Path:
+    """Where a country's entries lie, beside its runs."""
+    return out_of(work) / plan.settings.country.key / "kept"
+
+
+def recall(folder: Path, kind: str, question: Any, answer: Callable[[], Answer]) -> Answer:
+    """What was answered to this question before, or else the answer, which is then kept.
+
+    Parameters
+    ----------
+    folder : Path, as of `kept_folder`
+    kind : str, what it is, e.g. "learnt-drought-cells"; the latest few of a kind stay
+    question : all that the answer depends on, as plain values; code included
+    answer : () -> mapping of names to Datasets
+    """
+    key = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:20]
+    entry = folder / f"{kind}-{key}"
+    found = _read(entry)
+    if found is None:
+        found = answer()
+        _keep(entry, found)
+        _make_room(folder, kind)
+    return found
+
+
+def _read(entry: Path) -> Answer | None:
+    """An entry, or None if there is none or a byte of it changed."""
+    try:
+        record = json.loads((entry / RECORD).read_text("utf-8"))
+        if any(sha256_of(entry / f"{name}.nc") != digest for name, digest in record.items()):
+            return None
+        return {name: read_cube(entry / f"{name}.nc") for name in record}
+    except (OSError, ValueError, InputError):
+        return None
+
+
+def _keep(entry: Path, answer: Answer) -> None:
+    with writing(entry):
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=".", dir=entry.parent))
+        try:
+            for name, dataset in answer.items():
+                dataset.drop_encoding().to_netcdf(fresh / f"{name}.nc", engine="netcdf4")
+            record = {name: sha256_of(fresh / f"{name}.nc") for name in answer}
+            (fresh / RECORD).write_text(json.dumps(record), "utf-8")
+            shutil.rmtree(entry, ignore_errors=True)
+            os.replace(fresh, entry)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _make_room(folder: Path, kind: str) -> None:
+    entries = sorted(folder.glob(f"{kind}-{'?' * 20}"), key=lambda entry: entry.stat().st_mtime)
+    for entry in entries[:-ENTRIES_OF_A_KIND]:
+        shutil.rmtree(entry, ignore_errors=True)

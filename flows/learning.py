@@ -1,0 +1,132 @@
+"""What the indices learnt from the calibration years: saved, and used again while those years stay as they are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from geodata.calendar import period_range, period_start
+from geodata.stacks import PARTS_OF, StackOptions
+from geodata.store import read_cube, write_dataset
+from models.hazards import HAZARDS, HazardOptions, Learnt
+
+from .hazard_inputs import axis_of, years_of
+from .kept import kept_folder, recall
+from .months import known_or_calibrating
+from .plan import Plan, code_version
+from .workspace import stage
+
+CALIBRATION = "calibration"
+"""Folder of the parameters, in a run."""
+
+EARLIEST = pd.Timestamp(1900, 1, 1)
+"""No raster of a month is older."""
+
+
+def learn(
+    name: str, block: HazardOptions, plan: Plan, work: str, where: str, inputs: Callable[[], xr.Dataset]
+) -> Learnt | None:
+    """Parameters of a block's indices; None of a method that fits nothing.
+
+    Fitted once from the bytes of the calibration years: a new month, which adds files and
+    changes none of those, never moves them.
+
+    Parameters
+    ----------
+    name, block : of the hazard or indicator
+    where : "subdistricts" or "cells"
+    inputs : () -> Dataset (time, ...) on the axis of the block, asked only where nothing is kept
+    """
+    method = HAZARDS[block.method]
+    if method.fit is None:
+        return None
+    fit, years = method.fit, years_of(block, plan)
+
+    def answer() -> Learnt:
+        learnt = fit(known_or_calibrating(inputs(), axis_of(block, plan), years, plan), block, years)
+        return {key: values.compute() for key, values in learnt.items()}
+
+    question = {"block": block.model_dump(mode="json"), "years": years, "where": where, "code": code_version()}
+    question |= {"inputs": calibrating_files(block, plan, where), "sources": sources_of(block, plan)}
+    return recall(kept_folder(plan, work), f"learnt-{name}-{where}", question, answer)
+
+
+def save_learnt(name: str, learnt: Learnt | None, work: str) -> None:
+    """Keep the parameters of the subdistricts for `publish_learnt`."""
+    for key, values in (learnt or {}).items():
+        write_dataset(values, stage(work) / CALIBRATION / name / f"{key}.nc")
+
+
+def publish_learnt(work: str, notice: str) -> None:
+    """Parameters of the subdistricts as products of the run: ``calibration/<block>/<index>.nc``."""
+    for path in sorted((stage(work) / CALIBRATION).rglob("*.nc")):
+        values = read_cube(path).assign_attrs(notice=notice)
+        write_dataset(values, Path(work) / path.relative_to(stage(work)))
+
+
+def calibrations(plan: Plan) -> dict[str, dict[str, str]]:
+    """What each fitted block learnt from: its years, and one hash of all files that may decide it."""
+    blocks = {**plan.settings.assessed_hazards, **plan.settings.indicators}
+    fitted = {name: block for name, block in blocks.items() if HAZARDS[block.method].fit is not None}
+    return {name: {"years": "-".join(map(str, years_of(b, plan))), **_digest(b, plan)} for name, b in fitted.items()}
+
+
+def _digest(block: HazardOptions, plan: Plan) -> dict[str, str]:
+    files = calibrating_files(block, plan, "subdistricts")
+    return {"inputs_sha256": hashlib.sha256("".join(f"{h}  {p}\n" for p, h in files).encode()).hexdigest()}
+
+
+def moved_calibrations(plan: Plan, earlier: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line for each block whose calibration years no longer hold the bytes that an earlier run learnt from.
+
+    Parameters
+    ----------
+    plan : Plan
+    earlier : receipts of kept runs, the latest last
+    """
+    lines = []
+    for name, now in calibrations(plan).items():
+        before = [r["calibration"][name] for r in earlier if name in r.get("calibration", {})]
+        same_years = [b for b in before if b["years"] == now["years"]]
+        if same_years and same_years[-1]["inputs_sha256"] != now["inputs_sha256"]:
+            lines.append(f"{name}: the inputs of {now['years']} changed since the run before, so it was learnt anew")
+    return lines
+
+
+def sources_of(block: HazardOptions, plan: Plan) -> dict[str, Any]:
+    """Source blocks that a hazard reads, as plain values."""
+    return {name: plan.settings.sources[name].model_dump(mode="json") for name in block.sources.values()}
+
+
+def calibrating_files(block: HazardOptions, plan: Plan, where: str) -> list[tuple[str, str]]:
+    """Path and hash of every file that may decide what is learnt; the boundaries too, for means over subdistricts."""
+    last_year = years_of(block, plan)[1]
+    chosen = [] if where == "cells" else [f for f in plan.inputs if f.source == "boundaries"]
+    for name in block.sources.values():
+        later = later_files(name, plan, last_year)
+        chosen += [f for f in plan.inputs if f.source == f"sources.{name}" and f.path not in later]
+    return [(f.path, f.sha256) for f in chosen]
+
+
+def later_files(name: str, plan: Plan, last_year: int) -> set[str]:
+    """Files that hold one period each, after the last calibration year."""
+    source = plan.settings.sources[name]
+    dated = file_of_each_period(name, plan)
+    end = period_start(pd.Timestamp(last_year + 1, 1, 1), source.cadence)
+    return {path for period, path in dated.items() if period >= end}
+
+
+def file_of_each_period(name: str, plan: Plan) -> dict[pd.Timestamp, str]:
+    """Period -> its file, of a stack that has a file for each period; empty of any other source."""
+    source = plan.settings.sources[name]
+    if not isinstance(source, StackOptions) or not source.placeholders >= PARTS_OF.get(source.cadence, {""}):
+        return {}
+    there = {f.path for f in plan.inputs if f.source == f"sources.{name}"}
+    periods = period_range(EARLIEST, period_start(pd.Timestamp(plan.issued), source.cadence), source.cadence)
+    named = {period: source.file_of(period) for period in periods}
+    return {period: path for period, path in named.items() if path in there}
