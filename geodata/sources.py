@@ -11,11 +11,13 @@ from .options import SourceOptions
 from .schema import Findings
 
 _WHERE = {
+    "category_table": "categories:CategoryTable",
     "dtm_idp_list": "displacement:DtmIdpList",
     "raster_stack": "rasters:RasterStack",
     "residents_raster": "residents:ResidentsRaster",
     "residents_table": "residents:ResidentsTable",
     "unit_table": "tables:UnitTable",
+    "water_network": "network:WaterNetwork",
 }
 
 
