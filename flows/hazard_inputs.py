@@ -5,20 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import xarray as xr
 
 from geodata.grids import describe_grid, grid_of, same_pixels
 from geodata.options import SourceOptions
 from geodata.rasters import RasterStack, read_raster_stack
-from geodata.schema import Finding, Findings, InputError
-from geodata.store import read_cube
+from geodata.schema import (
+    KEEPS_VALUE,
+    Finding,
+    Findings,
+    InputError,
+    Status,
+    has_status,
+    more_cautious,
+    status_attrs,
+)
+from geodata.store import read_cube, write_dataset
 from geodata.zonal import ZonalWeights, zonal_mean, zonal_weights
 from models.hazards import HAZARDS, HazardOptions
 
 from .months import known_or_calibrating, reindexed
 from .plan import Plan
 from .workspace import stage
+
+MOST = 0.5
+"""Share of a subdistrict's ground above which what its cells say holds for it."""
 
 
 def years_of(block: HazardOptions, plan: Plan) -> tuple[int, int]:
@@ -56,15 +69,35 @@ def inputs_by_subdistrict(name: str, block: HazardOptions, plan: Plan, work: str
 
 
 def means_of_cells(cells: xr.Dataset, plan: Plan, work: str) -> xr.Dataset:
-    """Area-weighted mean over each subdistrict of every variable (time, lat, lon)."""
-    rasters = {name: values.assign_attrs(crs=cells.attrs["crs"]) for name, values in cells.data_vars.items()}
+    """Area-weighted mean over each subdistrict of every variable (time, lat, lon), and why there is none."""
+    rasters = {str(v): cells[v].assign_attrs(crs=cells.attrs["crs"]) for v in cells.data_vars}
     weights = weights_of(next(iter(rasters.values())), work)
     out = xr.Dataset()
-    for name, values in rasters.items():
-        means = zonal_mean(values, weights)
-        out[name] = means["value"].assign_attrs(values.attrs)
-        out[f"{name}_status"] = means["status"]
+    for name in [v for v in rasters if not v.endswith("_status")]:
+        means = zonal_mean(rasters[name], weights)
+        out[name] = means["value"].assign_attrs(rasters[name].attrs)
+        status = means["status"]
+        out[f"{name}_status"] = status
+        if f"{name}_status" in rasters:
+            out[f"{name}_status"] = status_of_cells(status, rasters[f"{name}_status"], weights)
     return out
+
+
+def status_of_cells(status: xr.DataArray, flags: xr.DataArray, weights: ZonalWeights) -> xr.DataArray:
+    """Status of a mean (time, pcode), where the flags of its cells (time, lat, lon) say more.
+
+    Without a value: what most of the ground says of it. With one: what more than half of the
+    ground says with caution.
+    """
+    for member in sorted({int(code) for code in np.unique(flags.values)} - {int(Status.ok)}):
+        here = zonal_mean((flags == member).astype("float32").assign_attrs(flags.attrs, units="1"), weights)["value"]
+        kept = has_status(status, KEEPS_VALUE)
+        if Status(member) in KEEPS_VALUE:
+            flag = xr.full_like(status, member).assign_attrs(status.attrs)
+            status = xr.where(kept & (here > MOST), more_cautious(status, flag), status)
+        else:
+            status = xr.where(~kept & (here > MOST), np.int8(member), status)
+    return status.astype("int8").assign_attrs(status_attrs())
 
 
 def weights_of(raster: xr.DataArray, work: str) -> ZonalWeights:
@@ -85,9 +118,8 @@ def cells_in_months(name: str, block: HazardOptions, plan: Plan, work: str) -> x
         assert method.cells is not None
         rasters = rasters_of(block, plan)
         cells = method.cells(rasters, block, years_of(block, plan))
-        values = cells[[v for v in cells.data_vars if not str(v).endswith("_status")]]
-        values.compute().assign_attrs(crs=rasters.attrs["crs"]).to_netcdf(path)
-    return xr.load_dataset(path)
+        write_dataset(cells.compute().assign_attrs(crs=rasters.attrs["crs"]), path)
+    return read_cube(path)
 
 
 def rasters_of(block: HazardOptions, plan: Plan) -> xr.Dataset:

@@ -68,7 +68,8 @@ def in_a_row(rasters: xr.Dataset) -> xr.Dataset:
     """Cells one after another in the place of subdistricts, with their statuses, in memory."""
     flat = rasters.load().stack({CELL: ("lat", "lon")}).drop_vars(["lat", "lon", CELL])
     flat = flat.assign_coords({CELL: range(flat.sizes[CELL])})
-    return flat.assign({f"{v}_status": status_like(flat[v], Status.input_missing) for v in flat.data_vars})
+    unflagged = [v for v in map(str, flat.data_vars) if not v.endswith("_status") and f"{v}_status" not in flat]
+    return flat.assign({f"{v}_status": status_like(flat[v], Status.input_missing) for v in unflagged})
 
 
 def last_months(rasters: xr.Dataset, months: int, plan: Plan) -> xr.Dataset:

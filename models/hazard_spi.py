@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 import xarray as xr
-from scipy.special import ndtr
 
-from geodata.schema import KEEPS_VALUE, has_status, status_attrs, status_like
+from geodata.schema import status_like
 from models.hazards import (
     HazardMethod,
     HazardOptions,
     Learnt,
     SourceName,
-    as_hazard,
     kept_input,
     with_input_status,
 )
-from models.scoring import SPI_BREAKPOINTS, Breakpoints, carry_forward
+from models.headline import score_headline
+from models.scoring import SPI_BREAKPOINTS, Breakpoints
 from models.spi import SpiParameters, apply_spi, fit_spi
 
 
@@ -73,52 +71,8 @@ def _index(inputs: xr.Dataset, options: DroughtOptions, learnt: Learnt) -> xr.Da
     return xr.Dataset(out)
 
 
-def headline_spi(indices: xr.Dataset, scales_months: tuple[int, ...]) -> xr.Dataset:
-    """Index of the first scale that is informative this month.
-
-    Where none is, the status is that of the first scale.
-
-    Parameters
-    ----------
-    indices : Dataset (time, ...) with ``spi_<k>`` and ``spi_<k>_status`` of each scale
-    scales_months : scales in order of preference
-
-    Returns
-    -------
-    Dataset (time, ...): ``index`` (1), ``scale_months`` (months), ``status``
-    """
-    first = indices[f"spi_{scales_months[0]}"]
-    index = xr.full_like(first, np.nan, dtype=float)
-    scale = xr.full_like(index, np.nan)
-    status = indices[f"spi_{scales_months[0]}_status"]
-    for k in scales_months:
-        flags = indices[f"spi_{k}_status"]
-        speaks = index.isnull() & has_status(flags, KEEPS_VALUE)
-        index = xr.where(speaks, indices[f"spi_{k}"].astype(float), index)
-        scale = xr.where(speaks, float(k), scale)
-        status = xr.where(speaks, flags, status)
-    status = status.astype("int8").transpose(*first.dims).assign_attrs(status_attrs())
-    return xr.Dataset(
-        {"index": index.transpose(*first.dims), "scale_months": scale.transpose(*first.dims), "status": status}
-    )
-
-
 def _score(name: str, indices: xr.Dataset, options: DroughtOptions) -> xr.Dataset:
-    headline = headline_spi(indices, options.scales_months)
-    index = carry_forward(headline["index"], headline["status"], max_age_days=options.max_age_days)
-    scale = carry_forward(headline["scale_months"], headline["status"], max_age_days=options.max_age_days)["value"]
-    status, value = index["status"], index["value"]
-    percentile = xr.apply_ufunc(ndtr, value, dask="parallelized", output_dtypes=[np.float64])
-    told: dict[str, Any] = {
-        "index": value.assign_attrs(units="1", long_name="SPI that speaks for drought"),
-        "scale_months": scale.assign_attrs(units="months", long_name="accumulation of that SPI"),
-        "percentile": percentile.assign_attrs(units="1", long_name="share of years that are drier"),
-        "age_months": index["age_months"],
-    }
-    named = {f"{name}_{key}": values for key, values in told.items()}
-    return indices.assign(
-        {**named, **{f"{key}_status": status for key in named}, **as_hazard(name, value, status, options)}
-    )
+    return score_headline(name, indices, "spi", options.scales_months, options)
 
 
 def _months_back(options: DroughtOptions) -> int:

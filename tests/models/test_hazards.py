@@ -10,9 +10,10 @@ from geodata.schema import Status, check_cube, status_like
 from models.hazard_anomaly import AnomalyOptions
 from models.hazard_heavy_rain import HeavyRainOptions
 from models.hazard_season_to_date import SeasonOptions
-from models.hazard_spi import DroughtOptions, headline_spi
+from models.hazard_spi import DroughtOptions
 from models.hazard_water_percentile import WaterOptions
 from models.hazards import HAZARDS, assess_hazard
+from models.headline import headline
 from models.scoring import HIGH_PERCENTILE, SPI_BREAKPOINTS, score_by_breakpoints
 
 NAN = np.nan
@@ -80,7 +81,7 @@ def test_a_dry_season_falls_through_to_the_next_longer_scale():
             "spi_12_status": flags("ok", "resolution_limited", "masked_dry_season", "insufficient_data"),
         }
     )
-    out = headline_spi(indices, (6, 12))
+    out = headline(indices, "spi", (6, 12))
     assert np.array_equal(out["index"].values.ravel(), [-1.2, -0.7, NAN, NAN], equal_nan=True)
     assert np.array_equal(out.scale_months.values.ravel(), [6, 12, NAN, NAN], equal_nan=True)
     assert words(out.status) == ["ok", "resolution_limited", "masked_dry_season", "insufficient_data"]
