@@ -81,6 +81,24 @@ class SourceOptions(Options):
         raise NotImplementedError(f"reader {self.reader!r} does not read")
 
 
+class RasterSource(SourceOptions):
+    """A source that is a raster, (time, lat, lon), whatever it is made of."""
+
+    def raster(self, root: Path, log: Findings, bounds: tuple[float, float, float, float] | None = None) -> Any:
+        """Lazy raster over `bounds` (west, south, east, north), its values not checked again.
+
+        Parameters
+        ----------
+        root : Path
+            The data folder.
+        log : Findings
+            Collects what is wrong with headers, grids and dates.
+        bounds : tuple or None, degree
+            Give out only the cells that these touch.
+        """
+        raise NotImplementedError(f"reader {self.reader!r} gives no raster")
+
+
 def nearest(name: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
     """Name in `known` that looks most like `name`, or "" if none looks like it enough (0 anything, 1 equal).
 

@@ -19,10 +19,13 @@ from .calendar import period_label
 from .geotiff import read_geotiffs
 from .grids import Floats, grid_of, row_areas
 from .netcdf import read_netcdf
+from .quantities import Quantity, Range
+from .rain_units import months_from_dekads
 from .schema import Findings, InputError
 from .stacks import Bounds, StackOptions, listed
 
 _SENTINELS = (-999.0, -9999.0, -99999.0, -32768.0, -2147483648.0, 1e20, 9.969209968386869e36)
+_ROUNDING = 1e-6  # of a share or an index kept as float32, beyond the ends of its scale
 _NEGATIVE_MM = -1e-3  # rounding noise of packed rain; anything below is a fault
 
 
@@ -33,14 +36,22 @@ class RasterStack(StackOptions):
 
     def read(self, root: Path, log: Findings, subdistricts: Any = None) -> xr.DataArray:
         """Raster over the bounds of `subdistricts` (or all of it), every value checked once."""
-        bounds = None
-        if subdistricts is not None:
-            west, south, east, north = map(float, subdistricts.total_bounds)
-            bounds = (west, south, east, north)
-        raster = read_raster_stack(self, root, log, bounds)
-        check_values(raster, self, log)
+        stored = read_raster_stack(self.as_stored, root, log, bounds_of(subdistricts))
+        check_values(stored, self.as_stored, log)
         log.stop()
-        return raster
+        return _in_months(stored) if self.file_cadence else stored
+
+    def raster(self, root: Path, log: Findings, bounds: Bounds | None = None) -> xr.DataArray:
+        """Lazy raster over `bounds`: see `read_raster_stack`."""
+        return read_raster_stack(self, root, log, bounds)
+
+
+def bounds_of(subdistricts: Any) -> Bounds | None:
+    """Bounds (west, south, east, north) of a table of subdistricts; None for no table."""
+    if subdistricts is None:
+        return None
+    west, south, east, north = map(float, subdistricts.total_bounds)
+    return west, south, east, north
 
 
 def read_raster_stack(options: StackOptions, root: Path, log: Findings, bounds: Bounds | None = None) -> xr.DataArray:
@@ -62,11 +73,29 @@ def read_raster_stack(options: StackOptions, root: Path, log: Findings, bounds: 
     DataArray (time, lat, lon), float32, dask-backed
         Attributes units, long_name and crs. Time is the start of each period, without gaps.
     """
+    if options.file_cadence:
+        return _in_months(read_raster_stack(options.as_stored, root, log, bounds))
     reader = read_netcdf if options.is_netcdf else read_geotiffs
-    raster = reader(options, root, log, bounds)
+    raster = _as_meant(reader(options, root, log, bounds), options)
     label = options.label.get("en") or next(iter(options.label.values()), options.quantity)
     raster.attrs = {"units": options.units_given_out, "long_name": label, "crs": "EPSG:4326"}
+    if codes := options.rule.codes:
+        raster.attrs |= {"flag_values": np.array(list(codes), "int8"), "flag_meanings": " ".join(codes.values())}
     return raster.rename(options.variable or options.quantity)
+
+
+def _as_meant(raster: xr.DataArray, options: StackOptions) -> xr.DataArray:
+    """Codes that are no value left out, change counted from none, evaporation counted upwards."""
+    rule = options.rule
+    if rule.missing:
+        raster = raster.where(~raster.isin(sorted(rule.missing)))
+    if rule.zero:
+        raster = raster - np.float32(rule.zero)
+    return -raster if options.positive == "down" else raster
+
+
+def _in_months(dekads: xr.DataArray) -> xr.DataArray:
+    return months_from_dekads(dekads).assign_attrs(dekads.attrs, units="mm/month")
 
 
 def check_values(raster: xr.DataArray, options: StackOptions, log: Findings) -> None:
@@ -79,14 +108,15 @@ def check_values(raster: xr.DataArray, options: StackOptions, log: Findings) -> 
     options : RasterStack
         Its options: quantity, plausible ranges, and the names of the files.
     log : Findings
-        Unreadable pixels, negative rain, undeclared nodata, values out of range and implausible
-        annual totals are errors; an image without any value is a warning.
+        Unreadable pixels, negative rain, undeclared nodata, values and codes that the quantity
+        cannot have, implausible annual totals and evaporation that runs the wrong way are errors;
+        an image without any value is a warning.
     """
     area = row_areas(grid_of(raster))[:, np.newaxis]
     parts = []
     for block in _blocks(raster):
         try:
-            parts.append(_summaries(raster.isel(time=block), area))
+            parts.append(_summaries(raster.isel(time=block), area, options.rule))
         except InputError as error:
             log.items.extend(error.findings)
         except (OSError, RuntimeError):
@@ -98,6 +128,8 @@ def check_values(raster: xr.DataArray, options: StackOptions, log: Findings) -> 
     _check_range(table, options, log)
     if options.quantity == "precipitation":
         _check_annual(table, options, log)
+    if options.quantity == "evaporation" and options.is_depth:
+        _check_sign(table, options, log)
 
 
 def _blocks(raster: xr.DataArray) -> Iterator[slice]:
@@ -106,8 +138,8 @@ def _blocks(raster: xr.DataArray) -> Iterator[slice]:
     return (slice(int(b - n), int(b)) for n, b in zip(chunks, stop, strict=True))
 
 
-def _summaries(images: xr.DataArray, area: Floats) -> pd.DataFrame:
-    """Smallest, largest and area-mean value of each image (NaN where it is empty)."""
+def _summaries(images: xr.DataArray, area: Floats, rule: Quantity) -> pd.DataFrame:
+    """Smallest, largest and area-mean value of each image (NaN where it is empty); has it a foreign code?"""
     cells = np.asarray(images.values, dtype="float64")
     has_value = ~np.isnan(cells)
     weight = (has_value * area).sum(axis=(1, 2))
@@ -119,6 +151,7 @@ def _summaries(images: xr.DataArray, area: Floats) -> pd.DataFrame:
             "high": np.where(has_value, cells, -np.inf).max(axis=(1, 2)),
             "mean": mean,
             "empty": weight == 0,
+            "foreign": (has_value & ~np.isin(cells, list(rule.codes))).any(axis=(1, 2)) if rule.codes else False,
         },
         index=pd.DatetimeIndex(images["time"].values),
     )
@@ -131,22 +164,57 @@ def _check_range(table: pd.DataFrame, options: StackOptions, log: Findings) -> N
         return
     if table["empty"].any():
         _note_images(table.index[table["empty"]], options, log, "no value in it")
-    sentinel = (
-        seen["low"].isin(_SENTINELS) | seen["high"].isin(_SENTINELS) | np.isinf(seen[["low", "high"]]).any(axis=1)
-    )
-    sentinel |= (seen[["low", "high"]].abs() > 1e30).any(axis=1)
+    ends = seen[["low", "high"]]
+    sentinel = (ends.isin(_sentinels(options)) | np.isinf(ends) | (ends.abs() > 1e30)).any(axis=1)
     _refuse(seen[sentinel], options, log, "nodata", "a missing value not declared as such: set nodata = ...")
-    seen = seen[~sentinel]
-    low, high, units = options.valid_min, options.valid_max, options.units_given_out
+    _check_possible(seen[~sentinel], options, log)
+
+
+def _sentinels(options: StackOptions) -> Floats:
+    """What the usual codes for "no value" look like among the values given out."""
+    factor, offset = (1.0, 0.0) if options.is_depth else options.rule.conversion(options.units)
+    codes = np.asarray(_SENTINELS) * factor + offset - options.rule.zero
+    with np.errstate(over="ignore"):  # the largest are infinite then, which is caught anyway
+        return (-codes if options.positive == "down" else codes).astype("float32").astype("float64")
+
+
+def _check_possible(seen: pd.DataFrame, options: StackOptions, log: Findings) -> None:
+    """Codes and ranges of the quantity; `seen` are the images that have values, without codes for "no value"."""
+    rule, units = options.rule, options.units_given_out
+    if rule.codes:
+        known = ", ".join(f"{code} {word.replace('_', ' ')}" for code, word in rule.codes.items())
+        _refuse(seen[seen["foreign"]], options, log, "codes", _with_hint(f"{known}, 255 no data", rule.too_high))
+    low, high = _range(options)
+    if low is not None:
+        expected = _with_hint(f"no value below {round(low, 5) + 0.0:g} {units}", rule.too_low)
+        _refuse(seen[seen["low"] < low], options, log, "values", expected)
+    if high is not None:
+        expected = _with_hint(f"no value above {high:g} {units}", rule.too_high)
+        _refuse(seen[seen["high"] > high], options, log, "values", expected)
+    if rule.reaches is not None and not seen.empty and not (seen["high"] > rule.reaches).any():
+        found = f"no value above {seen['high'].max():g} {units}, declared in {options.units!r}"
+        log.error(file=options.path, field="units", found=found, expected=f"some above {rule.reaches:g} {units}")
+
+
+def _with_hint(expected: str, hint: str) -> str:
+    return f"{expected}: {hint}" if hint else expected
+
+
+def _range(options: StackOptions) -> Range:
+    """Smallest and largest value to let through: a country file may widen what is plausible, not what is possible."""
+    low, high = options.valid_min, options.valid_max
     if options.quantity == "precipitation":
         low = _NEGATIVE_MM if low is None else low
-        high = options.max_month_mm if high is None and options.cadence != "year" else high
-    if options.quantity == "count" and low is None:
-        low = 0.0
-    if low is not None:
-        _refuse(seen[seen["low"] < low], options, log, "values", f"no value below {low:g} {units}")
-    if high is not None:
-        _refuse(seen[seen["high"] > high], options, log, "values", f"no value above {high:g} {units}")
+    if options.is_depth and options.cadence != "year":
+        high = options.max_month_mm if high is None else high
+    low = options.rule.plausible[0] if low is None else low
+    high = options.rule.plausible[1] if high is None else high
+    least, most = options.rule.limits
+    if least is not None:
+        low = least - _ROUNDING if low is None else max(low, least - _ROUNDING)
+    if most is not None:
+        high = most + _ROUNDING if high is None else min(high, most + _ROUNDING)
+    return low, high
 
 
 def _refuse(table: pd.DataFrame, options: StackOptions, log: Findings, field: str, expected: str) -> None:
@@ -180,4 +248,17 @@ def _check_annual(table: pd.DataFrame, options: StackOptions, log: Findings) -> 
             field="units",
             found=f"{typical:.3g} mm in a typical year over the whole area, declared in {options.units!r}",
             expected=f"{options.min_annual_mm:g} to {options.max_annual_mm:g} mm: are the units right?",
+        )
+
+
+def _check_sign(table: pd.DataFrame, options: StackOptions, log: Findings) -> None:
+    """More water leaves the ground than condenses on it, over any area and time worth mapping."""
+    mean = float(table["mean"].mean())
+    other = "up" if options.positive == "down" else "down"
+    if mean < 0:
+        log.error(
+            file=options.path,
+            field="positive",
+            found=f"{mean:.3g} {options.units_given_out} on average with positive = {options.positive!r}",
+            expected=f'more evaporation than condensation: positive = "{other}"?',
         )

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -28,11 +28,11 @@ from .grids import (
     rows_and_columns,
     west_first,
 )
-from .options import SourceOptions, nearest
+from .options import RasterSource, nearest
+from .quantities import QUANTITIES, Quantity, QuantityName
 from .rain_units import rain_factor
 from .schema import ContractError, Findings, GridSpec
 
-Quantity = Literal["precipitation", "anomaly", "area_share", "water_occurrence", "temperature", "count", "other"]
 Bounds = tuple[float, float, float, float]
 
 _MOST_NAMED = 12  # periods or files named in one finding
@@ -45,7 +45,7 @@ BLOCK_BYTES = 16e6
 _NETCDF = {".nc", ".nc4", ".cdf", ".h5", ".hdf5"}
 
 
-class StackOptions(SourceOptions):
+class StackOptions(RasterSource):
     """Rasters on one grid, one per period.
 
     Parameters
@@ -54,7 +54,11 @@ class StackOptions(SourceOptions):
         With placeholders {YYYY} {MM} {DD} {DK} where the date of a file stands in its name, e.g.
         "rainfall/chirps-v2.0.{YYYY}.{MM}.tif"; a single NetCDF or Zarr; or one multi-band GeoTIFF
         with `start`. A pattern coarser than the cadence ("{YYYY}.tif", monthly) has a band per period.
-    quantity : what the values are; precipitation becomes mm/month, mm/day, mm/dekad or mm/year
+    quantity : what the values are, a row of `QUANTITIES`, which has the units and the range of each;
+        precipitation and evaporation become mm/month, mm/day, mm/dekad or mm/year
+    positive : which way a positive evaporation goes in the file, "up" (more evaporation) or "down"
+        (ERA5: a flux towards the ground); given out, more is always more evaporation
+    file_cadence : "dekad" where the files hold dekads and `cadence` is "month": three make a month
     variable : str or None, variable of a NetCDF or Zarr that holds several
     start : str or None, "YYYY-MM" or "YYYY-MM-DD", period of the first band
     first, last : str or None, periods that must be there besides those between the files found
@@ -67,7 +71,9 @@ class StackOptions(SourceOptions):
     """
 
     reader: Literal["raster_stack"] = "raster_stack"
-    quantity: Quantity
+    quantity: QuantityName
+    positive: Literal["up", "down"] | None = None
+    file_cadence: Literal["dekad"] | None = None
     variable: str | None = None
     start: str | None = Field(default=None, pattern=r"^\d{4}(-\d{2}){0,2}$")
     first: str | None = Field(default=None, pattern=r"^\d{4}(-\d{2}){0,2}$")
@@ -89,9 +95,32 @@ class StackOptions(SourceOptions):
             raise ValueError(f"path: found placeholders {sorted(unknown)}, expected {sorted(_PLACEHOLDERS)}")
         if self.start and self.placeholders:
             raise ValueError("start: found beside placeholders in path, expected one of the two")
-        if self.quantity == "precipitation" and self.cadence in PARTS_OF:
-            rain_factor(self.units, self.cadence, pd.DatetimeIndex([]))
+        if self.file_cadence and (self.cadence, self.quantity) != ("month", "precipitation"):
+            found = f"{self.file_cadence!r} for {self.quantity} with cadence {self.cadence!r}"
+            raise ValueError(f'file_cadence: found {found}, expected precipitation with cadence = "month"')
+        if "DK" in self.placeholders and self.as_stored.cadence != "dekad":
+            expected = 'cadence = "dekad", or file_cadence = "dekad" for months made of dekads'
+            raise ValueError(f"path: found {{DK}} with cadence {self.cadence!r}, expected {expected}")
+        if (self.positive is not None) != (self.quantity == "evaporation"):
+            expected = '"up" or "down" for evaporation, nothing for other quantities'
+            raise ValueError(f"positive: found {self.positive!r} for {self.quantity}, expected {expected}")
+        unit_factors(self.as_stored, pd.DatetimeIndex([]))
         return self
+
+    @property
+    def rule(self) -> Quantity:
+        """What must be true of the values."""
+        return QUANTITIES[self.quantity]
+
+    @property
+    def as_stored(self) -> Self:
+        """The same source as its files hold it: where they hold dekads, by dekad."""
+        return self.model_copy(update={"cadence": self.file_cadence or self.cadence, "file_cadence": None})
+
+    @property
+    def is_depth(self) -> bool:
+        """True for water that falls or rises in a period: it is given out in mm per period."""
+        return self.quantity == "precipitation" or (self.quantity == "evaporation" and self.units.strip() != "1")
 
     @property
     def placeholders(self) -> set[str]:
@@ -101,9 +130,9 @@ class StackOptions(SourceOptions):
     @property
     def units_given_out(self) -> str:
         """Units of the raster after reading."""
-        if self.quantity == "precipitation":
+        if self.is_depth:
             return f"mm/{self.cadence}" if self.cadence in PARTS_OF else "mm"
-        return "degC" if self.quantity == "temperature" else self.units
+        return self.rule.given_out or self.units
 
     @property
     def is_netcdf(self) -> bool:
@@ -129,12 +158,16 @@ class StackOptions(SourceOptions):
 
 
 def unit_factors(options: StackOptions, periods: pd.DatetimeIndex) -> tuple[Floats, float]:
-    """Multiplier per period and offset that turn the file's units into those given out."""
-    if options.quantity == "precipitation" and options.cadence in PARTS_OF:
-        return rain_factor(options.units, options.cadence, periods), 0.0
-    if options.quantity == "temperature" and options.units in ("K", "kelvin"):
-        return np.ones(len(periods)), -273.15
-    return np.ones(len(periods)), 0.0
+    """Multiplier per period and offset that turn the file's units into those given out.
+
+    Raises
+    ------
+    ValueError : the quantity is never measured in these units
+    """
+    if options.is_depth and options.cadence in PARTS_OF:
+        return rain_factor(options.units, options.cadence, periods, options.quantity), 0.0
+    factor, offset = options.rule.conversion(options.units)
+    return np.full(len(periods), factor), offset
 
 
 @dataclass(frozen=True)
@@ -222,6 +255,14 @@ def complete_periods(
             )
     if options.cadence not in PARTS_OF:
         return pd.DatetimeIndex(sorted(set(periods))).as_unit("ns")
+    if _are_dekads(periods, options.cadence):
+        log.error(
+            file=options.path,
+            field="cadence",
+            found="images for days 1, 11 and 21 alone, declared as days",
+            expected='cadence = "dekad": a dekad has 8 to 11 days',
+        )
+        return pd.DatetimeIndex(sorted(set(periods))).as_unit("ns")
     first = min([*periods, *_declared(options.first, options.cadence)])
     last = max([*periods, *_declared(options.last, options.cadence)])
     every = period_range(first, last, options.cadence)
@@ -230,6 +271,10 @@ def complete_periods(
     if missing:
         _note_gaps(options, missing, log)
     return every
+
+
+def _are_dekads(periods: Sequence[pd.Timestamp], cadence: str) -> bool:
+    return cadence == "day" and len(set(periods)) > 2 and {p.day for p in periods} <= {1, 11, 21}
 
 
 def _declared(text: str | None, cadence: str) -> list[pd.Timestamp]:

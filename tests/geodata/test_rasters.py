@@ -430,9 +430,9 @@ def test_nodata_that_was_not_declared_is_called_so(tmp_path):
 
 
 def test_a_value_outside_the_declared_range_is_refused(tmp_path):
-    """Surface water codes 253 to 255 are no percentages."""
-    _tif(tmp_path / "rain/r.2019.01.tif", np.full((3, 4), 255.0))
-    assert "no value above 100 %" in _error(tmp_path, quantity="water_occurrence", units="%", valid_max=100)
+    _months(tmp_path, 1, value=5.0)
+    assert "no value above 4 1" in _error(tmp_path, quantity="other", units="1", valid_max=4)
+    assert "no value below 6 1" in _error(tmp_path, quantity="other", units="1", valid_min=6)
 
 
 def test_a_negative_count_is_refused(tmp_path):
