@@ -106,10 +106,10 @@ def learn_by_month(
     inside = (months.year >= first) & (months.year <= last)
     rows = [np.flatnonzero(inside & (months.month == m)) for m in range(1, 13)]
     needed = [min_years - _before_the_record(months[0], m, first, scale_months) for m in range(1, 13)]
-    threads = _threads(inputs)
+    threads = threads_for(inputs)
 
     def kernel(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        flat = [_time_first(a) for a in arrays]
+        flat = [time_first(a) for a in arrays]
         out = [np.empty((12, flat[0].shape[1]), dtype=d) for d in dtypes]
 
         def work(block: slice) -> None:
@@ -118,8 +118,8 @@ def learn_by_month(
                 for target, learnt in zip(out, learn(total[rows[month]], needed[month]), strict=True):
                     target[month, block] = learnt
 
-        _each_block(work, flat[0].shape[1], threads)
-        return _time_last(out, arrays[0].shape[:-1])
+        each_block(work, flat[0].shape[1], threads)
+        return time_last(out, arrays[0].shape[:-1])
 
     learnt = xr.apply_ufunc(
         kernel,
@@ -158,12 +158,12 @@ def judge_by_month(
     """
     inputs = _on_one_grid(inputs)
     first_month = int(month_axis(inputs[0]).month[0])
-    threads = _threads([*inputs, *learnt])
+    threads = threads_for([*inputs, *learnt])
 
     def kernel(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        flat = [_time_first(a) for a in arrays[: len(inputs)]]
+        flat = [time_first(a) for a in arrays[: len(inputs)]]
         cells = arrays[0].shape[:-1]
-        known = [_time_first(np.broadcast_to(v, (*cells, 12))) for v in arrays[len(inputs) :]]
+        known = [time_first(np.broadcast_to(v, (*cells, 12))) for v in arrays[len(inputs) :]]
         out = [np.empty(flat[0].shape, dtype=d) for d in dtypes]
 
         def work(block: slice) -> None:
@@ -174,8 +174,8 @@ def judge_by_month(
                 for target, values in zip(out, judged, strict=True):
                     target[rows, block] = values
 
-        _each_block(work, flat[0].shape[1], threads)
-        return _time_last(out, cells)
+        each_block(work, flat[0].shape[1], threads)
+        return time_last(out, cells)
 
     judged = xr.apply_ufunc(
         kernel,
@@ -216,12 +216,12 @@ def _before_the_record(start: pd.Timestamp, month: int, first_year: int, scale_m
     return max(0, -(-(scale_months - 1 - first_end) // 12))
 
 
-def _threads(inputs: Sequence[xr.DataArray]) -> int:
+def threads_for(inputs: Sequence[xr.DataArray]) -> int:
     """Threads for a kernel: one inside Dask, which has its own, and otherwise one for each processor."""
     return 1 if any(v.chunks is not None for v in inputs) else os.cpu_count() or 1
 
 
-def _each_block(work: Callable[[slice], None], cells: int, threads: int) -> None:
+def each_block(work: Callable[[slice], None], cells: int, threads: int) -> None:
     """Do ``work`` for each block of cells; blocks share nothing, so the order of the threads changes nothing."""
     blocks = [slice(i, min(i + _CELLS, cells)) for i in range(0, cells, _CELLS)]
     if threads == 1 or len(blocks) == 1:
@@ -232,11 +232,11 @@ def _each_block(work: Callable[[slice], None], cells: int, threads: int) -> None
         list(pool.map(work, blocks))  # a list, so that an error in a block is raised here
 
 
-def _time_first(values: np.ndarray) -> np.ndarray:
+def time_first(values: np.ndarray) -> np.ndarray:
     """(time or month, cells) view of an array whose last axis is time."""
     return np.moveaxis(values, -1, 0).reshape(values.shape[-1], -1)
 
 
-def _time_last(values: Sequence[np.ndarray], cells: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+def time_last(values: Sequence[np.ndarray], cells: tuple[int, ...]) -> tuple[np.ndarray, ...]:
     """Arrays (time or month, cells) back in the shape of their input, time last."""
     return tuple(np.moveaxis(v.reshape(len(v), *cells), 0, -1) for v in values)

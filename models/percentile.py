@@ -6,11 +6,16 @@ standardised index.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from geodata.schema import ContractError, Status, require_units, status_attrs
+from models.accumulation import each_block, month_axis, threads_for, time_first, time_last
 
 USUAL = 0.15866
 """Phi(-1): where a zero stands higher than this, the season is too dry for the percentile to show a drought."""
@@ -50,30 +55,29 @@ def season_to_date(
     Gringorten 1963.
     """
     require_units(rain, "mm/month")
-    times = pd.DatetimeIndex(rain.indexes["time"])
-    total = _season_total(rain, times, start_month)
-    total = total.where(~(total < trace_mm), 0.0)  # NaN stays NaN
+    times = month_axis(rain)
     first_season = pd.Timestamp(calibration[0] - (start_month > 1), start_month, 1)
     unseen = first_season < times[0] <= pd.Timestamp(calibration[0], 1, 1)
-    ranked = percentile_of_month(total, calibration, min_years=min_years - int(unseen))
-    zero_stands_at = percentile_of_month(
-        total.where(total.isnull(), 0.0), calibration, min_years=1, sample=total
-    ).percentile
-    dry = (zero_stands_at > USUAL) & (ranked.status == int(Status.ok))
-    values = ranked.percentile.where(~dry)
-    flags = xr.where(dry, np.int8(Status.masked_dry_season), ranked.status).astype("int8")
-    flags = flags.transpose(*rain.dims)
-    missing = xr.where(total.notnull(), np.int8(Status.ok), np.int8(Status.insufficient_data)).astype("int8")
+    percentile, flags, total, missing = _by_block(
+        rain,
+        partial(
+            _judge_season,
+            month=np.asarray(times.month),
+            calibrated=_calibrated(times, calibration),
+            start_month=start_month,
+            trace_mm=trace_mm,
+            min_years=min_years - int(unseen),
+        ),
+        dtypes=[np.float64, np.int8, np.float64, np.int8],
+    )
     return xr.Dataset(
         {
-            "season_percentile": values.transpose(*rain.dims).assign_attrs(
+            "season_percentile": percentile.assign_attrs(
                 units="1", long_name="percentile of the rain since the season began"
             ),
             "season_percentile_status": flags.assign_attrs(status_attrs()),
-            "season_total": total.transpose(*rain.dims).assign_attrs(
-                units="mm", long_name="rain since the season began"
-            ),
-            "season_total_status": missing.transpose(*rain.dims).assign_attrs(status_attrs()),
+            "season_total": total.assign_attrs(units="mm", long_name="rain since the season began"),
+            "season_total_status": missing.assign_attrs(status_attrs()),
         }
     )
 
@@ -83,7 +87,6 @@ def percentile_of_month(
     calibration: tuple[int, int],
     *,
     min_years: int,
-    sample: xr.DataArray | None = None,
 ) -> xr.Dataset:
     """Gringorten percentile of each value among the calibration years of its own calendar month.
 
@@ -96,8 +99,6 @@ def percentile_of_month(
     calibration : (first year, last year), both included
     min_years : int
         Values, the ranked one included, below which the status is insufficient_data.
-    sample : DataArray (time, ...), optional
-        What is ranked against, if it is not ``values`` themselves.
 
     Returns
     -------
@@ -107,23 +108,17 @@ def percentile_of_month(
     times = pd.DatetimeIndex(values.indexes["time"])
     if times.has_duplicates:
         raise ContractError(f"{values.name}: time labels stand twice")
-    percentile, status = xr.apply_ufunc(
-        _rank_months,
+    percentile, status = _by_block(
         values,
-        values if sample is None else sample,
-        input_core_dims=[["time"], ["time"]],
-        output_core_dims=[["time"], ["time"]],
-        kwargs={
-            "month": np.asarray(times.month),
-            "calibrated": np.asarray((times.year >= calibration[0]) & (times.year <= calibration[1])),
-            "min_years": min_years,
-        },
-        join="exact",
-        dask="parallelized",
-        output_dtypes=[np.float64, np.int8],
-        dask_gufunc_kwargs={"allow_rechunk": True},
+        partial(
+            _judge_months,
+            month=np.asarray(times.month),
+            calibrated=_calibrated(times, calibration),
+            min_years=min_years,
+        ),
+        dtypes=[np.float64, np.int8],
     )
-    return xr.Dataset({"percentile": percentile.transpose(*values.dims), "status": status.transpose(*values.dims)})
+    return xr.Dataset({"percentile": percentile, "status": status})
 
 
 def gringorten(rank: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -131,44 +126,111 @@ def gringorten(rank: np.ndarray, n: np.ndarray) -> np.ndarray:
     return (rank - 0.44) / (n + 0.12)
 
 
-def _season_total(rain: xr.DataArray, times: pd.DatetimeIndex, start_month: int) -> xr.DataArray:
-    """Sum since the last ``start_month``; NaN until a season was seen from its start, and after a gap."""
+# ------------------------------------------------------------------ numpy beneath
 
-    def accumulate(values: np.ndarray) -> np.ndarray:
-        months = np.moveaxis(values, -1, 0)
-        out = np.empty(months.shape, dtype=np.float64)
-        running = np.full(months.shape[1:], np.nan)
-        for i, month in enumerate(times.month):
-            running = months[i].astype(np.float64) + (0.0 if month == start_month else running)
-            out[i] = running
-        return np.moveaxis(out, 0, -1)
 
-    return xr.apply_ufunc(
-        accumulate,
-        rain,
+def _calibrated(times: pd.DatetimeIndex, calibration: tuple[int, int]) -> np.ndarray:
+    return np.asarray((times.year >= calibration[0]) & (times.year <= calibration[1]))
+
+
+def _by_block(
+    values: xr.DataArray, judge: Callable[[np.ndarray], tuple[np.ndarray, ...]], *, dtypes: Sequence[Any]
+) -> tuple[xr.DataArray, ...]:
+    """``judge`` (time, cells) -> arrays (time, cells) of each dtype, over blocks of cells."""
+    threads = threads_for([values])
+
+    def kernel(array: np.ndarray) -> tuple[np.ndarray, ...]:
+        flat = time_first(array)
+        out = [np.empty(flat.shape, dtype=d) for d in dtypes]
+
+        def work(block: slice) -> None:
+            for target, judged in zip(out, judge(np.ascontiguousarray(flat[:, block])), strict=True):
+                target[:, block] = judged
+
+        each_block(work, flat.shape[1], threads)
+        return time_last(out, array.shape[:-1])
+
+    judged = xr.apply_ufunc(
+        kernel,
+        values,
         input_core_dims=[["time"]],
-        output_core_dims=[["time"]],
+        output_core_dims=[["time"]] * len(dtypes),
         dask="parallelized",
-        output_dtypes=[np.float64],
+        output_dtypes=list(dtypes),
         dask_gufunc_kwargs={"allow_rechunk": True},
-    ).transpose(*rain.dims)
+    )
+    return tuple(v.transpose(*values.dims) for v in judged)
 
 
-def _rank_months(
-    values: np.ndarray, sample: np.ndarray, *, month: np.ndarray, calibrated: np.ndarray, min_years: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile and status of arrays (..., time)."""
-    x = np.ascontiguousarray(np.moveaxis(values, -1, 0))  # months first: each comparison runs over all units
-    record = np.ascontiguousarray(np.moveaxis(sample, -1, 0))
-    percentile = np.full(x.shape, np.nan)
-    n = np.zeros(x.shape)
+def _judge_season(
+    rain: np.ndarray, *, month: np.ndarray, calibrated: np.ndarray, start_month: int, trace_mm: float, min_years: int
+) -> tuple[np.ndarray, ...]:
+    """Percentile, status, total and status of the total."""
+    total = _season_total(rain, month, start_month)
+    total[total < trace_mm] = 0.0
+    percentile, flags = _judge_months(total, month=month, calibrated=calibrated, min_years=min_years)
     for m in np.unique(month):
-        reference = np.flatnonzero((month == m) & calibrated)
-        for row in np.flatnonzero(month == m):
-            others = record[reference[reference != row]]
-            n[row] = np.isfinite(others).sum(axis=0) + 1.0
-            rank = 1.0 + (others < x[row]).sum(axis=0) + 0.5 * (others == x[row]).sum(axis=0)
-            percentile[row] = gringorten(rank, n[row])
-    enough = np.isfinite(x) & (n >= min_years)
-    status = np.where(enough, np.int8(Status.ok), np.int8(Status.insufficient_data))
-    return np.moveaxis(np.where(enough, percentile, np.nan), 0, -1), np.moveaxis(status, 0, -1)
+        rows = np.flatnonzero(month == m)
+        zero = np.zeros((1, total.shape[1]))
+        stands_at, _ = _stand(zero, total[rows], calibrated[rows])
+        dry = (stands_at > USUAL) & (flags[rows] == Status.ok)
+        flags[rows] = np.where(dry, np.int8(Status.masked_dry_season), flags[rows])
+        percentile[rows] = np.where(dry, np.nan, percentile[rows])
+    missing = np.where(np.isnan(total), np.int8(Status.insufficient_data), np.int8(Status.ok))
+    return percentile, flags, total, missing
+
+
+def _season_total(rain: np.ndarray, month: np.ndarray, start_month: int) -> np.ndarray:
+    """Sum since the last ``start_month``; NaN until a season was seen from its start, and after a gap."""
+    total = rain.astype(np.float64)
+    running = np.full(total.shape[1:], np.nan)
+    for row, m in zip(total, month, strict=True):
+        row += 0.0 if m == start_month else running
+        running = row
+    return total
+
+
+def _judge_months(
+    values: np.ndarray, *, month: np.ndarray, calibrated: np.ndarray, min_years: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile and status of arrays (time, cells), each calendar month by itself."""
+    percentile = np.empty(values.shape)
+    status = np.empty(values.shape, dtype=np.int8)
+    for m in np.unique(month):
+        rows = np.flatnonzero(month == m)
+        x = values[rows]
+        stands_at, n = _stand(x, x, calibrated[rows])
+        enough = np.isfinite(x) & (n >= min_years)
+        percentile[rows] = np.where(enough, stands_at, np.nan)
+        status[rows] = np.where(enough, np.int8(Status.ok), np.int8(Status.insufficient_data))
+    return percentile, status
+
+
+def _stand(values: np.ndarray, sample: np.ndarray, calibrated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where values stand in the calibrated years of a sample, each put in the place of its own year.
+
+    Every year is counted once for all values, and each value's own year is then taken off again:
+    counts are whole numbers, so nothing is lost by it.
+
+    Parameters
+    ----------
+    values : array (year, cell) or (1, cell), the same value in each year
+    sample : array (year, cell)
+    calibrated : array (year,)
+
+    Returns
+    -------
+    percentile, n : arrays (year, cell)
+    """
+    small = np.uint8 if len(sample) < 256 else np.int64  # bytes add fastest
+    below, equal = np.zeros(values.shape, dtype=small), np.zeros(values.shape, dtype=small)
+    counted = np.empty(values.shape, dtype=bool)
+    for year in sample[calibrated]:
+        below += np.less(year, values, out=counted).view(np.uint8)
+        equal += np.equal(year, values, out=counted).view(np.uint8)
+    own = calibrated[:, np.newaxis]
+    below = below - (own & (sample < values))
+    equal = equal - (own & (sample == values))
+    known = np.isfinite(sample)
+    n = known[calibrated].sum(axis=0) - (own & known) + 1.0
+    return gringorten(1.0 + below + 0.5 * equal, n), n

@@ -46,6 +46,62 @@ def test_equal_values_share_their_mean_rank():
     assert out == pytest.approx((np.array([1, 3, 3, 3, 5]) - 0.44) / 5.12)
 
 
+def by_the_definition(values, times, calibration, own=None):
+    """(r - 0.44) / (n + 0.12) of each value, or of `own`, among the other calibration years of its month and itself."""
+    values, month, year = np.asarray(values), np.asarray(times.month), np.asarray(times.year)
+    calibrated = (year >= calibration[0]) & (year <= calibration[1]) & np.isfinite(values)
+    out = np.full(len(values), np.nan)
+    for i in np.flatnonzero(np.isfinite(values)):
+        others = [values[j] for j in np.flatnonzero(calibrated & (month == month[i])) if j != i]
+        x = values[i] if own is None else own
+        rank = 1.0 + sum(v < x for v in others) + 0.5 * sum(v == x for v in others)
+        out[i] = (rank - 0.44) / (len(others) + 1.0 + 0.12)
+    return out
+
+
+@settings(max_examples=30)
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.5, 2.5, 7.0, np.nan]), min_size=24, max_size=24 * 9), st.integers(1, 8))
+def test_ranks_are_those_of_the_definition_bit_for_bit(values, years):
+    """Ties, gaps, years inside the calibration and outside it."""
+    series = monthly(values, start="1979-10")
+    calibration = (1981, 1980 + years)
+    found = percentile_of_month(series, calibration, min_years=1).percentile.values
+    assert np.array_equal(found, by_the_definition(values, series.indexes["time"], calibration), equal_nan=True)
+
+
+def test_more_cells_than_a_block_are_ranked_each_by_itself():
+    """2,100 units with ties, of which a few are gone through by the definition; 300 years are counted past a byte."""
+    values = np.random.default_rng(4).integers(0, 9, (12 * 30, 2100)).astype("float32")
+    rain = xr.DataArray(values, dims=("time", "cell"), coords={"time": monthly(np.zeros(360)).time})
+    found = percentile_of_month(rain, CALIBRATION, min_years=30).percentile.values
+    for cell in (0, 2047, 2048, 2099):
+        assert np.array_equal(found[:, cell], by_the_definition(values[:, cell], rain.indexes["time"], CALIBRATION))
+    long = yearly(np.arange(300) % 7, start=1700)
+    found = percentile_of_month(long, (1700, 1999), min_years=30).percentile.values
+    assert np.array_equal(found, by_the_definition(long.values, long.indexes["time"], (1700, 1999)))
+
+
+def test_a_season_is_ranked_and_masked_by_the_definition():
+    """Totals ranked as above; masked where the share of dry years would put a zero above Phi(-1)."""
+    rng = np.random.default_rng(9)
+    rain = monthly(np.where(rng.random(12 * 35) < 0.6, 0.0, rng.gamma(1, 20, 12 * 35)))
+    out = season_to_date(rain, CALIBRATION)
+    total, times = out.season_total.values, out.indexes["time"]
+    expected = by_the_definition(total, times, CALIBRATION)
+    zero = by_the_definition(total, times, CALIBRATION, own=0.0)
+    judged = np.isfinite(total) & (times >= "1981-10")
+    dry = zero > 0.15866
+    assert 0 < dry[judged].sum() < judged.sum()
+    assert np.array_equal(out.season_percentile.values, np.where(judged & ~dry, expected, np.nan), equal_nan=True)
+
+
+def test_months_missing_from_the_axis_are_refused():
+    """A sum over a month that is not there would be a partial one."""
+    rain = wet()
+    with pytest.raises(ContractError, match="consecutive months"):
+        season_to_date(rain.isel(time=np.r_[0:50, 51:420]), CALIBRATION)
+
+
 def test_too_few_years_give_no_percentile():
     out = percentile_of_month(yearly(range(29)), CALIBRATION, min_years=30)
     assert out.percentile.isnull().all()
