@@ -12,9 +12,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import xarray as xr
 
 from geodata.schema import InputError
@@ -47,14 +49,47 @@ def recall(folder: Path, kind: str, question: Any, answer: Callable[[], Answer])
     question : all that the answer depends on, as plain values; code included
     answer : () -> mapping of names to Datasets
     """
-    key = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:20]
-    entry = folder / f"{kind}-{key}"
+    entry = folder / f"{kind}-{_key(question)}"
     found = _read(entry)
     if found is None:
         found = answer()
         _keep(entry, found)
         _make_room(folder, kind)
     return found
+
+
+def grow(
+    folder: Path, kind: str, question: Any, digests: pd.Series, answer: Callable[[pd.DatetimeIndex], xr.Dataset]
+) -> xr.Dataset:
+    """Answer period by period: only those whose file is new or changed are asked for.
+
+    Parameters
+    ----------
+    folder, kind, question : as of `recall`; the question without the files
+    digests : Series of str, index time, the hash of each period's file
+    answer : (times) -> Dataset (time, ...) of these periods, each independent of the others
+
+    Returns
+    -------
+    Dataset (time, ...), the periods of `digests` in their order
+    """
+    entry = folder / f"{kind}-{_key(question)}"
+    found = _read(entry)
+    known = found["periods"] if found else None
+    same = pd.Series(known["digest"].values, index=known.indexes["time"]).reindex(digests.index) if known else None
+    fresh = digests.index if same is None else digests.index[(same != digests).to_numpy()]
+    if known is not None and not len(fresh):
+        return known.drop_vars("digest").sel(time=digests.index)
+    new = answer(pd.DatetimeIndex(fresh))
+    parts = [new] if known is None else [known.drop_vars("digest").sel(time=digests.index.difference(fresh)), new]
+    whole = xr.concat(parts, dim="time", join="exact", combine_attrs="override").sel(time=digests.index)
+    _keep(entry, {"periods": whole.assign(digest=("time", digests.to_numpy(dtype=str)))})
+    _make_room(folder, kind)
+    return whole
+
+
+def _key(question: Any) -> str:
+    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:20]
 
 
 def _read(entry: Path) -> Answer | None:
@@ -69,7 +104,8 @@ def _read(entry: Path) -> Answer | None:
 
 
 def _keep(entry: Path, answer: Answer) -> None:
-    with writing(entry):
+    """Write an entry; a run goes on where nothing can be kept."""
+    with suppress(InputError), writing(entry):
         entry.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=".", dir=entry.parent))
         try:

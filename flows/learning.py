@@ -7,25 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import xarray as xr
 
-from geodata.calendar import period_range, period_start
-from geodata.stacks import PARTS_OF, StackOptions
 from geodata.store import read_cube, write_dataset
 from models.hazards import HAZARDS, HazardOptions, Learnt
 
 from .hazard_inputs import axis_of, years_of
 from .kept import kept_folder, recall
 from .months import known_or_calibrating
+from .period_files import later_files
 from .plan import Plan, code_version
 from .workspace import stage
 
 CALIBRATION = "calibration"
 """Folder of the parameters, in a run."""
-
-EARLIEST = pd.Timestamp(1900, 1, 1)
-"""No raster of a month is older."""
 
 
 def learn(
@@ -111,22 +106,3 @@ def calibrating_files(block: HazardOptions, plan: Plan, where: str) -> list[tupl
         later = later_files(name, plan, last_year)
         chosen += [f for f in plan.inputs if f.source == f"sources.{name}" and f.path not in later]
     return [(f.path, f.sha256) for f in chosen]
-
-
-def later_files(name: str, plan: Plan, last_year: int) -> set[str]:
-    """Files that hold one period each, after the last calibration year."""
-    source = plan.settings.sources[name]
-    dated = file_of_each_period(name, plan)
-    end = period_start(pd.Timestamp(last_year + 1, 1, 1), source.cadence)
-    return {path for period, path in dated.items() if period >= end}
-
-
-def file_of_each_period(name: str, plan: Plan) -> dict[pd.Timestamp, str]:
-    """Period -> its file, of a stack that has a file for each period; empty of any other source."""
-    source = plan.settings.sources[name]
-    if not isinstance(source, StackOptions) or not source.placeholders >= PARTS_OF.get(source.cadence, {""}):
-        return {}
-    there = {f.path for f in plan.inputs if f.source == f"sources.{name}"}
-    periods = period_range(EARLIEST, period_start(pd.Timestamp(plan.issued), source.cadence), source.cadence)
-    named = {period: source.file_of(period) for period in periods}
-    return {period: path for period, path in named.items() if path in there}

@@ -14,6 +14,7 @@ from prefect import flow
 from geodata.schema import InputError
 from geodata.store import write_cube, write_geoparquet
 
+from .kept import kept_folder
 from .plan import Plan
 from .reading import Country, read_country
 from .restricted import write_restricted
@@ -33,7 +34,7 @@ def read_sources(work: str) -> None:
     InputError : with every error of every source, once all were read
     """
     plan = load_plan(work)
-    country = read_country(plan)
+    country = read_country(plan, kept_folder(plan, work))
     if country.errors or country.subdistricts is None:
         raise InputError(country.errors)
     shown = cut_of(plan, country, country.subdistricts)

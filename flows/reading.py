@@ -17,15 +17,15 @@ import xarray as xr
 from geodata.boundaries import read_boundaries
 from geodata.calendar import period_ends, period_label, period_start
 from geodata.displacement import account, count_by_unit, place
-from geodata.grids import grid_of
 from geodata.options import SourceOptions
-from geodata.schema import Finding, Findings, InputError, Status, status_attrs
+from geodata.rasters import RasterStack
+from geodata.schema import Finding, Findings, InputError, Status, status_attrs, status_like
 from geodata.sources import read_source
-from geodata.zonal import zonal_mean, zonal_weights
 from models.protection import account_is_safe, protect
 
 from .plan import Plan
 from .policy import computing, reading
+from .raster_means import by_subdistrict, read_by_subdistrict
 from .settings import DISPLACEMENT
 
 FEWEST_LOCATIONS = 3
@@ -33,8 +33,6 @@ FEWEST_LOCATIONS = 3
 
 read_boundaries_step = reading("read-boundaries")(read_boundaries)
 read_source_step = reading("read-source")(read_source)
-zonal_weights_step = computing("zonal-weights")(zonal_weights)
-zonal_mean_step = reading("zonal-mean")(zonal_mean)
 place_step = computing("place-locations")(place)
 
 
@@ -57,13 +55,19 @@ class Country:
         return [f for f in self.findings if f.severity == "error"]
 
 
-def read_country(plan: Plan) -> Country:
-    """Read every block of the country file; an error in one does not keep the others from being read."""
+def read_country(plan: Plan, kept: Path | None = None) -> Country:
+    """Read every block of the country file; an error in one does not keep the others from being read.
+
+    Parameters
+    ----------
+    plan : Plan
+    kept : Path, where means of rasters are kept from run to run; nothing is kept without
+    """
     country = Country()
     root, settings = Path(plan.data), plan.settings
     with_log(country, "boundaries", partial(_read_boundaries, country, plan, root))
-    for name, options in settings.sources.items():
-        with_log(country, f"sources.{name}", partial(_read_source, country, name, options, root))
+    for name in settings.sources:
+        with_log(country, f"sources.{name}", partial(_read_source, country, name, plan, kept))
     note_the_calendar(country, plan)
     return country
 
@@ -82,39 +86,41 @@ def _read_boundaries(country: Country, plan: Plan, root: Path, log: Findings) ->
     country.subdistricts = read_boundaries_step(plan.settings.boundaries, root, log)
 
 
-def _read_source(country: Country, name: str, options: SourceOptions, root: Path, log: Findings) -> None:
-    if country.subdistricts is None:
+def _read_source(country: Country, name: str, plan: Plan, kept: Path | None, log: Findings) -> None:
+    options, units = plan.settings.sources[name], country.subdistricts
+    if units is None:
         log.warning(
             file=options.path, field="path", found="no boundaries", expected="boundaries first", action="not read"
         )
         return
-    values = read_source_step(options, root, log, country.subdistricts)
+    if kept is not None and isinstance(options, RasterStack):
+        means = read_by_subdistrict(name, options, plan, log, units, kept)
+        if means is not None:
+            country.cubes[name] = raster_cube(means, name, options)
+            return
+    values = read_source_step(options, Path(plan.data), log, units)
     if isinstance(values, xr.DataArray):
-        country.cubes[name] = by_subdistrict(values, name, options, country.subdistricts)
+        country.cubes[name] = raster_cube(
+            by_subdistrict(values, getattr(options, "quantity", ""), units), name, options
+        )
     elif name == DISPLACEMENT:
-        country.sites, cube, country.households = placed_and_protected(values, options, country.subdistricts, log)
+        country.sites, cube, country.households = placed_and_protected(values, options, units, log)
         log.stop()
         country.cubes[name] = cube
     else:
-        country.cubes[name] = named(values, name, options)
+        country.cubes[name] = named(values, name, options).assign_coords(
+            effective_cells=("pcode", cells_of_a_table(values))
+        )
 
 
 # ------------------------------------------------------------------ rasters and tables
 
 
-def by_subdistrict(
-    raster: xr.DataArray, name: str, options: SourceOptions, subdistricts: gpd.GeoDataFrame
-) -> xr.Dataset:
-    """Area-weighted means of a raster; a share of the ground becomes an area."""
-    weights = zonal_weights_step(grid_of(raster), subdistricts)
-    means = zonal_mean_step(raster, weights)
-    if getattr(options, "quantity", "") == "area_share":
-        ground = xr.DataArray(subdistricts["area_km2"].to_numpy(), dims="pcode")
-        means["value"] = (means["value"] * ground).assign_attrs(units="km2")
-    cube = named(means.drop_vars("coverage"), name, options)
-    cube[f"{name}_coverage"] = means["coverage"].assign_attrs(units="1", long_name=f"{name}: share of the area seen")
-    cube[f"{name}_coverage_status"] = xr.zeros_like(means["status"]).assign_attrs(status_attrs())
-    return cube.assign_coords(effective_cells=("pcode", weights.n_eff))
+def raster_cube(means: xr.Dataset, name: str, options: SourceOptions) -> xr.Dataset:
+    """Means of a raster under the name of their source, with the share of the ground behind each."""
+    coverage = means["coverage"].assign_attrs(units="1", long_name=f"{name}: share of the area seen")
+    cube = means.drop_vars("coverage").assign({f"{name}_coverage": coverage})
+    return named(cube.assign({f"{name}_coverage_status": status_like(coverage)}), name, options)
 
 
 def named(values: xr.Dataset, name: str, options: SourceOptions) -> xr.Dataset:
@@ -123,7 +129,7 @@ def named(values: xr.Dataset, name: str, options: SourceOptions) -> xr.Dataset:
     starts = pd.DatetimeIndex([period_start(t, options.cadence) for t in values.indexes["time"]]).as_unit("ns")
     cube = cube.assign_coords(time=starts)
     cube[name] = cube[name].assign_attrs(long_name=options.label.get("en", name))
-    return cube.assign_coords(effective_cells=("pcode", cells_of_a_table(values)))
+    return cube
 
 
 def cells_of_a_table(values: xr.Dataset) -> np.ndarray:

@@ -112,6 +112,17 @@ def check_values(raster: xr.DataArray, options: StackOptions, log: Findings) -> 
         cannot have, implausible annual totals and evaporation that runs the wrong way are errors;
         an image without any value is a warning.
     """
+    judge(summarise(raster, options, log), options, log)
+
+
+def summarise(raster: xr.DataArray, options: StackOptions, log: Findings) -> pd.DataFrame:
+    """What each image holds, read block by block; an error for each file whose pixels cannot be read.
+
+    Returns
+    -------
+    DataFrame, index time
+        ``low``, ``high``, ``mean`` (of the area), ``empty``, ``foreign`` (it holds a code that the quantity has not)
+    """
     area = row_areas(grid_of(raster))[:, np.newaxis]
     parts = []
     for block in _blocks(raster):
@@ -122,9 +133,13 @@ def check_values(raster: xr.DataArray, options: StackOptions, log: Findings) -> 
         except (OSError, RuntimeError):
             file = options.file_of(pd.Timestamp(raster["time"].values[block][0]))
             log.error(file=file, field="pixels", found="a damaged or truncated file", expected="readable values")
-    if not parts:
+    return pd.concat(parts) if parts else pd.DataFrame()
+
+
+def judge(table: pd.DataFrame, options: StackOptions, log: Findings) -> None:
+    """Note what cannot be true of the images that `summarise` describes."""
+    if table.empty:
         return
-    table = pd.concat(parts)
     _check_range(table, options, log)
     if options.quantity == "precipitation":
         _check_annual(table, options, log)

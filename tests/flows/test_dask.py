@@ -1,19 +1,34 @@
 """Dask changes where a run computes, and nothing of what it says."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import cloudpickle
 import dask
+import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
+import rasterio
+import shapely
+import xarray as xr
 from distributed import Client, LocalCluster
+from distributed.diagnostics.plugin import SchedulerPlugin
+from rasterio.transform import from_origin
 
 from flows.run_country import dask_scheduler, run_country
-from geodata.schema import InputError
+from geodata.grids import grid_of
+from geodata.rasters import RasterStack, read_raster_stack
+from geodata.schema import Findings, InputError
 from geodata.store import read_cube
+from geodata.zonal import zonal_mean, zonal_weights
+from models.spi import spi
 
 from .conftest import ISSUED
 
@@ -65,11 +80,13 @@ def test_the_number_of_threads_changes_nothing(where, demo_run, run_in):
 # ------------------------------------------------------------------ worker processes
 
 
+TWO_WORKERS = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "host": "127.0.0.1"}
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
     """A scheduler with two worker processes on this machine."""
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "host": "127.0.0.1"}
-    with LocalCluster(**options, dashboard_address=None) as running:
+    with LocalCluster(**TWO_WORKERS, dashboard_address=None) as running:
         yield running
 
 
@@ -81,6 +98,149 @@ def test_worker_processes_change_nothing(cluster, demo_run, run_in):
     assert not cluster.scheduler.task_prefixes
     assert_same(demo_run, run_in(dask=cluster.scheduler_address))
     assert cluster.scheduler.task_prefixes
+
+
+class KillsAWorker(SchedulerPlugin):
+    """Kills the first worker that reports an array of rain done, while other work is still to do.
+
+    The scheduler calls `transition` itself and hears of nothing else until it returns: what was
+    not done then was not done when the process died.
+    """
+
+    name = "kills-a-worker"
+
+    def __init__(self, process_ids: dict[str, int], scheduler: Any) -> None:
+        self.process_ids, self.scheduler = process_ids, scheduler
+        self.killed, self.to_do, self.lost = "", 0, 0
+
+    def transition(self, key: Any, start: str, finish: str, *args: Any, worker: str = "", **kwargs: Any) -> None:
+        """Kill once, at the first block of images that a worker has read and holds."""
+        if self.killed or (start, finish) != ("processing", "memory") or "load_images" not in str(key):
+            return
+        tasks = self.scheduler.tasks.values()
+        self.to_do = sum(task.state in ("waiting", "no-worker", "queued", "processing") for task in tasks)
+        if self.to_do:
+            self.killed = worker
+            os.kill(self.process_ids[worker], signal.SIGKILL)
+
+    def remove_worker(self, scheduler: Any, worker: str, **kwargs: Any) -> None:
+        """The scheduler saw it die."""
+        self.lost += worker == self.killed
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_in_the_middle_costs_no_result(demo_run, run_in):
+    """One of two processes is killed with what it had read and with work to do: the run says the same."""
+    with LocalCluster(**TWO_WORKERS, dashboard_address=None) as cluster:
+        with Client(cluster.scheduler_address) as client:
+            death = KillsAWorker(client.run(os.getpid), cluster.scheduler)
+        cluster.scheduler.add_plugin(death)
+        run = run_in(dask=cluster.scheduler_address)
+        assert death.killed
+        assert death.to_do
+        assert death.lost == 1
+        with pytest.raises(ProcessLookupError):
+            os.kill(death.process_ids[death.killed], 0)
+    assert_same(demo_run, run)
+
+
+# ------------------------------------------------------------------ the graph
+
+
+def write_months(folder: Path, months: int) -> RasterStack:
+    """One GeoTIFF a month, 40 x 60 cells of a tenth of a degree; and the block that describes them."""
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(months)
+    layout = {"height": 40, "width": 60, "count": 1, "dtype": "float32", "crs": "EPSG:4326"}
+    for month in pd.period_range("1980-01", periods=months, freq="M"):
+        with rasterio.open(
+            folder / f"rain_{month:%Y.%m}.tif", "w", **layout, transform=from_origin(40, 34, 0.1, 0.1)
+        ) as file:
+            file.write(generator.gamma(0.8, 20.0, (40, 60)).astype("float32"), 1)
+    return RasterStack.model_validate(
+        {
+            "path": "rain_{YYYY}.{MM}.tif",
+            "quantity": "precipitation",
+            "units": "mm/month",
+            "cadence": "month",
+            "max_age_days": 92,
+            "label": {"en": "Rain"},
+            "licence": "none",
+            "attribution": "made up",
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def rain_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], xr.DataArray]:
+    """Rain of some months, a file each, as it is read in a run: lazy."""
+    root = tmp_path_factory.mktemp("months")
+
+    def read(months: int) -> xr.DataArray:
+        return read_raster_stack(write_months(root / str(months), months), root / str(months), Findings("rain"))
+
+    made = {months: read(months) for months in (48, 480)}
+    return made.__getitem__
+
+
+def units_of(n: int) -> gpd.GeoDataFrame:
+    """Units of equal size, side by side over all cells."""
+    edges = np.linspace(40, 46, n + 1)
+    boxes = [shapely.box(west, 30, east, 34) for west, east in pairwise(edges)]
+    return gpd.GeoDataFrame(geometry=boxes, index=pd.Index([f"U{i:03d}" for i in range(n)]), crs="EPSG:4326")
+
+
+def graphs_of(work: Callable[[], Any]) -> list[dict[Any, Any]]:
+    """Every graph that Dask is asked to compute, as it would go to a scheduler."""
+    graphs = []
+
+    def seen(graph: Any, keys: Any, **options: Any) -> Any:
+        graphs.append(dict(graph.__dask_graph__()))
+        return dask.get(graphs[-1], keys, **options)
+
+    with dask.config.set(scheduler=seen):
+        work()
+    return graphs
+
+
+def means_graph(rain: xr.DataArray, units: int) -> dict[Any, Any]:
+    (graph,) = graphs_of(lambda: zonal_mean(rain, zonal_weights(grid_of(rain), units_of(units))))
+    return graph
+
+
+def spi_graph(rain: xr.DataArray) -> dict[Any, Any]:
+    result = spi(rain, 3, (1980, 1983), min_years=3, min_positive=3)
+    (graph,) = graphs_of(lambda: result.compute())
+    return graph
+
+
+def sent_bytes(graph: dict[Any, Any]) -> int:
+    """Size of all tasks, each on its own, as workers get them."""
+    return sum(len(cloudpickle.dumps(task)) for task in graph.values())
+
+
+@pytest.mark.parametrize("graph_of", [lambda rain: means_graph(rain, 60), spi_graph], ids=["means", "spi"])
+def test_the_graph_grows_with_chunks_and_not_with_files(graph_of, rain_of):
+    """480 files are read in a few blocks: a few tasks for each block, and no more."""
+    few, many = rain_of(48), rain_of(480)
+    blocks = many.data.npartitions
+    assert blocks * 48 <= 480
+    assert few.data.npartitions == 1
+    assert len(graph_of(many)) <= blocks * len(graph_of(few))
+
+
+def test_the_graph_does_not_grow_with_subdistricts(rain_of):
+    assert len(means_graph(rain_of(480), 600)) == len(means_graph(rain_of(480), 60))
+
+
+def test_weights_are_sent_once_and_not_with_every_block(rain_of):
+    """Ten times the files, in many blocks, add less than one more copy of the weights."""
+    weights = zonal_weights(grid_of(rain_of(48)), units_of(600))
+    copy = len(cloudpickle.dumps(weights.matrix))
+    assert rain_of(480).data.npartitions >= 8
+    once = sent_bytes(means_graph(rain_of(48), 600))
+    assert copy < once < 1.5 * copy
+    assert sent_bytes(means_graph(rain_of(480), 600)) < once + copy
 
 
 # ------------------------------------------------------------------ no scheduler

@@ -5,11 +5,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import xarray as xr
 
-from flows.kept import RECORD, recall
+from flows.kept import RECORD, grow, recall
 from flows.run_country import run_country
 
 LAST = "rainfall/rain_2024.03.tif"
@@ -108,6 +109,24 @@ def test_a_damaged_answer_is_worked_out_again(tmp_path, harm):
     found = recall(tmp_path, "kind", "q", answers([1.0, 2.0], asked))
     assert len(asked) == 2
     assert found["a"]["x"].values.tolist() == [1.0, 2.0]
+
+
+def test_only_new_and_changed_periods_are_asked_for(tmp_path):
+    """January to March; then February changes and April comes; then March is taken back."""
+    asked = []
+
+    def answer(times):
+        asked.append([t.month for t in times])
+        return xr.Dataset({"x": ("time", [float(t.month) + 10 * len(asked) for t in times])}, coords={"time": times})
+
+    def grown(digests):
+        times = pd.DatetimeIndex([pd.Timestamp(2020, m, 1) for m in digests])
+        return grow(tmp_path, "kind", "q", pd.Series(list(digests.values()), index=times), answer)["x"].values.tolist()
+
+    assert grown({1: "a", 2: "b", 3: "c"}) == [11, 12, 13]
+    assert grown({1: "a", 2: "B", 3: "c", 4: "d"}) == [11, 22, 13, 24]
+    assert grown({1: "a", 2: "B", 4: "d"}) == [11, 22, 24]
+    assert asked == [[1, 2, 3], [2, 4]]
 
 
 def test_old_answers_make_room(tmp_path):

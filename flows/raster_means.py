@@ -1,0 +1,79 @@
+"""Rasters by subdistrict: checked, averaged, and kept period by period."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import pandas as pd
+import xarray as xr
+
+from geodata.grids import grid_of
+from geodata.rasters import RasterStack, bounds_of, judge, summarise
+from geodata.schema import Findings
+from geodata.water_codes import water_by_subdistrict
+from geodata.zonal import zonal_mean, zonal_weights
+
+from .kept import grow
+from .period_files import digest_of_each_period
+from .plan import Plan, code_version
+from .policy import computing, reading
+
+zonal_weights_step = computing("zonal-weights")(zonal_weights)
+zonal_mean_step = reading("zonal-mean")(zonal_mean)
+water_step = reading("water-by-subdistrict")(water_by_subdistrict)
+
+
+def by_subdistrict(raster: xr.DataArray, quantity: str, subdistricts: gpd.GeoDataFrame) -> xr.Dataset:
+    """A raster brought to the subdistricts, as its quantity asks: a mean, an area of ground, an area seen as water.
+
+    Returns
+    -------
+    Dataset (time, pcode): ``value``, ``status``, ``coverage``; coordinate ``effective_cells`` (pcode)
+    """
+    weights = zonal_weights_step(grid_of(raster), subdistricts)
+    if quantity == "water_history":
+        out = water_step(raster, weights, subdistricts["area_km2"])
+    else:
+        out = zonal_mean_step(raster, weights)
+    if quantity == "area_share":
+        ground = xr.DataArray(subdistricts["area_km2"].to_numpy(), dims="pcode")
+        out["value"] = (out["value"] * ground).assign_attrs(units="km2")
+    return out.assign_coords(effective_cells=("pcode", weights.n_eff))
+
+
+@reading("read-raster")
+def read_by_subdistrict(
+    name: str, options: RasterStack, plan: Plan, log: Findings, subdistricts: gpd.GeoDataFrame, kept: Path
+) -> xr.Dataset | None:
+    """Means of a stack with a file for each period, of which only the new or changed files are read.
+
+    Returns
+    -------
+    Dataset as of `by_subdistrict`; None of a stack whose files hold several periods
+    """
+    raster = options.raster(Path(plan.data), log, bounds_of(subdistricts))
+    digests = digest_of_each_period(name, plan, pd.DatetimeIndex(raster.indexes["time"]))
+    if digests.empty:
+        return None
+
+    def answer(times: pd.DatetimeIndex) -> xr.Dataset:
+        images = raster.sel(time=times)
+        table = summarise(images, options, log)
+        log.stop()
+        told = xr.Dataset.from_dataframe(table.rename_axis("time").add_prefix(_TOLD))
+        return by_subdistrict(images, options.quantity, subdistricts).merge(told, join="exact")
+
+    boundaries = [(f.path, f.sha256) for f in plan.inputs if f.source == "boundaries"]
+    question = {"source": options.model_dump(mode="json"), "boundaries": boundaries, "code": code_version()}
+    question["units"] = plan.settings.boundaries.model_dump(mode="json")
+    whole = grow(kept, f"means-{name}", question, digests, answer)
+    told = [v for v in map(str, whole.data_vars) if v.startswith(_TOLD)]
+    judge(
+        whole[told].reset_coords(drop=True).to_dataframe().rename(columns=lambda c: c.removeprefix(_TOLD)), options, log
+    )
+    log.stop()
+    return whole.drop_vars(told)
+
+
+_TOLD = "told_"  # before the columns of `summarise`
