@@ -13,7 +13,9 @@ from .schema import Findings
 _WHERE = {
     "category_table": "categories:CategoryTable",
     "dtm_idp_list": "displacement:DtmIdpList",
+    "evapotranspiration": "evapotranspiration:Evapotranspiration",
     "raster_stack": "rasters:RasterStack",
+    "reservoir_table": "reservoirs:ReservoirTable",
     "residents_raster": "residents:ResidentsRaster",
     "residents_table": "residents:ResidentsTable",
     "unit_table": "tables:UnitTable",

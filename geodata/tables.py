@@ -285,12 +285,25 @@ def _refuse_repeated(keys: pd.DataFrame, options: UnitTable, log: Findings) -> N
         )
 
 
-def _warn_of_gaps(wide: pd.DataFrame, options: UnitTable, subdistricts: pd.DataFrame, log: Findings) -> None:
-    if options.cadence in ("month", "year") and len(wide) > 1:
-        absent = period_range(wide.index[0], wide.index[-1], options.cadence).difference(wide.index)
+def warn_of_absent_periods(times: pd.Index, column: str, options: SourceOptions, log: Findings) -> None:
+    """Note the months or years between the first and the last that a table does not speak of.
+
+    Parameters
+    ----------
+    times : DatetimeIndex, starts of its periods in order
+    column : str, where they stand
+    options : SourceOptions
+    log : Findings
+    """
+    if options.cadence in ("month", "year") and len(times) > 1:
+        absent = period_range(times[0], times[-1], options.cadence).difference(times)
         if len(absent):
             found = f"no rows for {listed(period_label(t, options.cadence) for t in absent)}"
-            log.warning(file=options.path, field=options.time_column, found=found, expected="every period")
+            log.warning(file=options.path, field=column, found=found, expected="every period")
+
+
+def _warn_of_gaps(wide: pd.DataFrame, options: UnitTable, subdistricts: pd.DataFrame, log: Findings) -> None:
+    warn_of_absent_periods(wide.index, options.time_column, options, log)
     code = _CODE_OF_LEVEL[options.level]
     silent = sorted(set(subdistricts.reset_index()[code]) - set(wide.columns))
     if silent:
