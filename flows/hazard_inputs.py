@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from geodata.evapotranspiration import Evapotranspiration
 from geodata.grids import describe_grid, grid_of, same_pixels
 from geodata.options import SourceOptions
-from geodata.rasters import RasterStack, read_raster_stack
+from geodata.rasters import RasterStack, bounds_of
 from geodata.schema import (
     KEEPS_VALUE,
     Finding,
@@ -22,6 +23,7 @@ from geodata.schema import (
     more_cautious,
     status_attrs,
 )
+from geodata.stacks import Bounds
 from geodata.store import read_cube, write_dataset
 from geodata.zonal import ZonalWeights, zonal_mean, zonal_weights
 from models.hazards import HAZARDS, HazardOptions
@@ -29,6 +31,9 @@ from models.hazards import HAZARDS, HazardOptions
 from .months import known_or_calibrating, reindexed
 from .plan import Plan
 from .workspace import stage
+
+RASTERS = (RasterStack, Evapotranspiration)
+"""Readers that give a raster."""
 
 MOST = 0.5
 """Share of a subdistrict's ground above which what its cells say holds for it."""
@@ -48,7 +53,7 @@ def axis_of(block: HazardOptions, plan: Plan) -> SourceOptions:
 
 def reads_cells(block: HazardOptions, plan: Plan) -> bool:
     """True if all sources of a block are rasters, so that it can be computed cell by cell."""
-    return all(isinstance(plan.settings.sources[name], RasterStack) for name in block.sources.values())
+    return all(isinstance(plan.settings.sources[name], RASTERS) for name in block.sources.values())
 
 
 def inputs_by_subdistrict(name: str, block: HazardOptions, plan: Plan, work: str) -> xr.Dataset:
@@ -116,24 +121,25 @@ def cells_in_months(name: str, block: HazardOptions, plan: Plan, work: str) -> x
     if not path.is_file():
         method = HAZARDS[block.method]
         assert method.cells is not None
-        rasters = rasters_of(block, plan)
+        rasters = rasters_of(block, plan, work)
         cells = method.cells(rasters, block, years_of(block, plan))
         write_dataset(cells.compute().assign_attrs(crs=rasters.attrs["crs"]), path)
     return read_cube(path)
 
 
-def rasters_of(block: HazardOptions, plan: Plan) -> xr.Dataset:
+def rasters_of(block: HazardOptions, plan: Plan, work: str) -> xr.Dataset:
     """Rasters of a block under the names of their sources, over the periods that speak or calibrate.
 
     Returns
     -------
-    Dataset (time, lat, lon), lazy, with the attribute ``crs``
+    Dataset (time, lat, lon), lazy, with the attribute ``crs``; a source without periods has no time
 
     Raises
     ------
     InputError : the rasters are not on the same cells
     """
-    rasters = {name: open_raster(name, plan) for name in block.sources.values()}
+    bounds = bounds_of(gpd.read_parquet(stage(work) / "subdistricts.parquet"))
+    rasters = {name: open_raster(name, plan, bounds) for name in block.sources.values()}
     first = rasters[block.source]
     for name, raster in rasters.items():
         if not same_pixels(grid_of(raster), grid_of(first)):
@@ -152,8 +158,9 @@ def rasters_of(block: HazardOptions, plan: Plan) -> xr.Dataset:
     return known_or_calibrating(together, plan.settings.sources[block.source], years_of(block, plan), plan)
 
 
-def open_raster(name: str, plan: Plan) -> xr.DataArray:
+def open_raster(name: str, plan: Plan, bounds: Bounds | None) -> xr.DataArray:
     """Raster of a source whose values were checked when it was read; lazy."""
     source = plan.settings.sources[name]
-    assert isinstance(source, RasterStack)
-    return read_raster_stack(source, Path(plan.data), Findings(f"sources.{name}"))
+    assert isinstance(source, RASTERS)
+    raster = source.raster(Path(plan.data), Findings(f"sources.{name}"), bounds)
+    return raster.isel(time=0, drop=True) if source.cadence == "once" else raster

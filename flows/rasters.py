@@ -83,7 +83,7 @@ def cell_inputs(name: str, block: HazardOptions, plan: Plan, work: str) -> xr.Da
     """What the index of a block is computed from, cell by cell (time, lat, lon)."""
     if HAZARDS[block.method].cells is not None:
         return cells_in_months(name, block, plan, work)
-    rasters = rasters_of(block, plan)
+    rasters = rasters_of(block, plan, work)
     for source, raster in rasters.items():
         if getattr(plan.settings.sources[str(source)], "quantity", "") == "area_share":
             rasters[source] = (raster * cell_areas_km2(raster)).assign_attrs(raster.attrs, units="km2")
