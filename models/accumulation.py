@@ -70,6 +70,23 @@ def recent(values: xr.DataArray, last_months: int | None, scale_months: int) -> 
     return values.isel(time=slice(-(last_months + scale_months - 1), None))
 
 
+def calibration_rows(months: pd.DatetimeIndex, calibration: tuple[int, int]) -> list[np.ndarray]:
+    """Rows of the calibration years, one array for each calendar month."""
+    inside = (months.year >= calibration[0]) & (months.year <= calibration[1])
+    return [np.flatnonzero(inside & (months.month == m)) for m in range(1, 13)]
+
+
+def totals_needed(
+    months: pd.DatetimeIndex, calibration: tuple[int, int], scale_months: int, min_years: int
+) -> list[int]:
+    """How many totals each calendar month's calibration needs: the windows that no record could hold are not asked for.
+
+    >>> totals_needed(pd.date_range("1981-01", periods=360, freq="MS"), (1981, 2010), 3, 30)
+    [29, 29, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30]
+    """
+    return [min_years - _before_the_record(months[0], m, calibration[0], scale_months) for m in range(1, 13)]
+
+
 def learn_by_month(
     inputs: Sequence[xr.DataArray],
     totals: Totals,
@@ -100,12 +117,10 @@ def learn_by_month(
     -------
     DataArrays (month 1..12, ...), one for each dtype
     """
-    inputs = _on_one_grid(inputs)
+    inputs = on_one_grid(inputs)
     months = month_axis(inputs[0])
-    first, last = calibration
-    inside = (months.year >= first) & (months.year <= last)
-    rows = [np.flatnonzero(inside & (months.month == m)) for m in range(1, 13)]
-    needed = [min_years - _before_the_record(months[0], m, first, scale_months) for m in range(1, 13)]
+    rows = calibration_rows(months, calibration)
+    needed = totals_needed(months, calibration, scale_months, min_years)
     threads = threads_for(inputs)
 
     def kernel(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -156,7 +171,7 @@ def judge_by_month(
     -------
     DataArrays (time, ...), one for each dtype, their dims in the order of the inputs
     """
-    inputs = _on_one_grid(inputs)
+    inputs = on_one_grid(inputs)
     first_month = int(month_axis(inputs[0]).month[0])
     threads = threads_for([*inputs, *learnt])
 
@@ -199,7 +214,7 @@ def sum_rows(rows: np.ndarray) -> np.ndarray:
     return total
 
 
-def _on_one_grid(inputs: Sequence[xr.DataArray]) -> tuple[xr.DataArray, ...]:
+def on_one_grid(inputs: Sequence[xr.DataArray]) -> tuple[xr.DataArray, ...]:
     """Inputs with the same dims; labels that differ are refused, never joined."""
     try:
         return xr.broadcast(*xr.align(*inputs, join="exact", copy=False))

@@ -1,0 +1,398 @@
+"""Standardised Precipitation-Evapotranspiration Index: how unusual the water balance of the last months is.
+
+The balance D = rain - PET is summed, and its distribution in each calendar month is a generalised
+logistic one (Vicente-Serrano et al. 2010), fitted by unbiased probability-weighted moments
+(Begueria et al. 2014). Where evaporation is many times the rain, D follows temperature and the index
+tells of heat rather than of missing rain: `spei_drivers` says where.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import xarray as xr
+from scipy.special import expit, ndtri
+
+from geodata.schema import KEEPS_VALUE, ContractError, Status, has_status, require_units, status_attrs
+from models.accumulation import (
+    accumulate,
+    calibration_rows,
+    each_block,
+    judge_by_month,
+    learn_by_month,
+    month_axis,
+    on_one_grid,
+    recent,
+    sum_rows,
+    threads_for,
+    time_first,
+    time_last,
+    totals_needed,
+)
+from models.spi import LIMIT
+
+HEAT_BELOW = 0.3
+"""Correlation of the index with rain below which it is an index of heat."""
+
+_LOGISTIC = 1e-6  # |kappa| below which the generalised logistic is the logistic
+_DEGENERATE = 1e-10
+
+
+@dataclass(frozen=True)
+class SpeiParameters:
+    """What was learnt from the calibration years, to be saved and used again.
+
+    Parameters
+    ----------
+    values : Dataset (month 1..12, ...)
+        ``location`` (mm), ``scale`` (mm) and ``kappa`` (1) of the generalised logistic distribution, ``n``
+        totals in the calibration, and ``fit_status`` (Status flag of the month). Its attributes say how it
+        was made, so it may be written to a file as it is: ``SpeiParameters(xr.open_dataset(f))``.
+    """
+
+    values: xr.Dataset
+
+    @property
+    def scale_months(self) -> int:
+        """Length of the accumulation."""
+        return int(self.values.attrs["scale_months"])
+
+
+def spei(
+    rain: xr.DataArray,
+    pet: xr.DataArray,
+    scale_months: int,
+    calibration: tuple[int, int],
+    *,
+    min_years: int = 30,
+    parameters: SpeiParameters | None = None,
+) -> xr.Dataset:
+    """Standardised Precipitation-Evapotranspiration Index along ``time``, with its status.
+
+    Parameters
+    ----------
+    rain, pet : DataArray (time, ...), mm/month
+        Consecutive months labelled by their first day, the same in both; a gap is a NaN month.
+    scale_months : int
+        Length of the accumulation; each value belongs to the month in which it ends.
+    calibration : (first year, last year), both included
+    min_years : int
+        Totals that a month's calibration needs.
+    parameters : SpeiParameters, optional
+        Parameters saved earlier; then nothing is fitted.
+
+    Returns
+    -------
+    Dataset (time, ...)
+        ``spei`` (1, clipped to [-3, 3]) and ``spei_status``: insufficient_data where the window has a gap or
+        the calibration fewer years; out_of_support where the balance lies beyond the bound of the fitted
+        distribution, where the index is that of probability 1/(2(n+1)), or of 1 less that.
+
+    References
+    ----------
+    Vicente-Serrano et al. 2010, J. Climate 23; Begueria et al. 2014, Int. J. Climatol. 34;
+    Hosking and Wallis 1997 (generalised logistic).
+    """
+    if parameters is None:
+        parameters = fit_spei(rain, pet, scale_months, calibration, min_years=min_years)
+    elif parameters.scale_months != scale_months:
+        raise ContractError(f"spei: parameters of {parameters.scale_months} months, expected {scale_months}")
+    return apply_spei(rain, pet, parameters)
+
+
+def fit_spei(
+    rain: xr.DataArray,
+    pet: xr.DataArray,
+    scale_months: int,
+    calibration: tuple[int, int],
+    *,
+    min_years: int = 30,
+) -> SpeiParameters:
+    """Learn the distribution of each calendar month from the calibration years.
+
+    As for the SPI, 30 complete years calibrate every scale. Parameters and References as in `spei`.
+    """
+    _require(rain, pet)
+    location, scale, kappa, n, status = learn_by_month(
+        [rain, pet],
+        partial(_balance, scale_months=scale_months),
+        _learn,
+        scale_months=scale_months,
+        calibration=calibration,
+        min_years=min_years,
+        dtypes=[np.float64, np.float64, np.float64, np.int16, np.int8],
+    )
+    values = xr.Dataset(
+        {
+            "location": location.assign_attrs(units="mm", long_name="location of the generalised logistic"),
+            "scale": scale.assign_attrs(units="mm", long_name="scale of the generalised logistic"),
+            "kappa": kappa.assign_attrs(units="1", long_name="shape of the generalised logistic"),
+            "n": n.assign_attrs(units="1", long_name="totals in the calibration"),
+            "fit_status": status.assign_attrs(status_attrs()),
+        },
+        attrs={
+            "scale_months": scale_months,
+            "calibration": f"{calibration[0]}-{calibration[1]}",
+            "distribution": "generalised logistic",
+            "method": "unbiased probability-weighted moments",
+        },
+    )
+    return SpeiParameters(values)
+
+
+def apply_spei(
+    rain: xr.DataArray,
+    pet: xr.DataArray,
+    parameters: SpeiParameters,
+    *,
+    last_months: int | None = None,
+    probability: bool = False,
+) -> xr.Dataset:
+    """Index of each month from parameters learnt before; nothing is fitted again.
+
+    Parameters
+    ----------
+    rain, pet : DataArray (time, ...), mm/month, on the cells or units of the parameters
+    parameters : SpeiParameters
+    last_months : int, optional
+        Give out only this many months at the end; of those before, no more are read than they need.
+    probability : bool
+        Give out the probability behind the index too, which is not clipped to [-3, 3].
+
+    Returns
+    -------
+    Dataset as of `spei`
+        With ``spei_probability`` (1) and its status, if asked for.
+    """
+    _require(rain, pet)
+    learnt = parameters.values
+    k = parameters.scale_months
+    dtype = np.float32 if rain.dtype == pet.dtype == np.float32 else np.float64
+    dtypes = [dtype, np.int8, np.float64] if probability else [dtype, np.int8]
+    index, status, *p = (
+        v.isel(time=slice(-(last_months or 0), None))
+        for v in judge_by_month(
+            [recent(rain, last_months, k), recent(pet, last_months, k)],
+            partial(_balance, scale_months=k),
+            partial(_judge, probability=probability),
+            [learnt[name] for name in ("location", "scale", "kappa", "n", "fit_status")],
+            dtypes=dtypes,
+        )
+    )
+    flags = status.assign_attrs(status_attrs())
+    out = {"spei": index.assign_attrs(units="1", long_name=f"SPEI of {k} months"), "spei_status": flags}
+    if probability:
+        out["spei_probability"] = p[0].assign_attrs(units="1", long_name=f"probability of a drier {k} months")
+        out["spei_probability_status"] = flags
+    return xr.Dataset(out, attrs=dict(learnt.attrs))
+
+
+def spei_drivers(
+    rain: xr.DataArray,
+    pet: xr.DataArray,
+    index: xr.Dataset,
+    scale_months: int,
+    calibration: tuple[int, int],
+    *,
+    by_month: bool = False,
+    min_years: int = 30,
+) -> xr.Dataset:
+    """What the index follows, rain or evaporation, over the calibration years.
+
+    All totals are taken as departures from the mean of their calendar month, so that the seasons,
+    which the index knows nothing of, do not count; for correlations over all months, in the standard
+    deviations of their calendar month.
+
+    Parameters
+    ----------
+    rain, pet : DataArray (time, ...), mm/month, as given to `spei`
+    index : Dataset (time, ...) with ``spei`` and ``spei_status``, as of `spei`
+    scale_months : int
+        Length of the accumulation of that index.
+    calibration : (first year, last year), both included
+    by_month : bool
+        One answer for each calendar month (dim ``month``), or one for all.
+    min_years : int
+        Years of values below which there is no answer.
+
+    Returns
+    -------
+    Dataset (...) or (month 1..12, ...)
+        ``share_rain`` and ``share_pet`` (1): parts of the variance of D, cov(P, D) / var(D) and
+        cov(-PET, D) / var(D), which sum to 1 (one may be negative, where rainy months are cloudy ones);
+        ``r_rain`` and ``r_pet`` (1): correlation of the index with P and with PET; each with its status.
+        ``heat_index`` (flag): 1 where r_rain < 0.3, 0 where not, -1 where unknown.
+    """
+    _require(rain, pet)
+    inputs = on_one_grid([rain, pet, index["spei"].where(has_status(index["spei_status"], KEEPS_VALUE))])
+    months = month_axis(rain)
+    kernel = partial(
+        _drivers,
+        scale_months=scale_months,
+        rows=calibration_rows(months, calibration),
+        needed=totals_needed(months, calibration, scale_months, min_years),
+        by_month=by_month,
+        threads=threads_for(inputs),
+    )
+    found = xr.apply_ufunc(
+        kernel,
+        *inputs,
+        input_core_dims=[["time"]] * 3,
+        output_core_dims=[["month"]] * 4,
+        dask="parallelized",
+        output_dtypes=[np.float64] * 4,
+        dask_gufunc_kwargs={"output_sizes": {"month": 12 if by_month else 1}, "allow_rechunk": True},
+    )
+    names = {
+        "share_rain": "share of the variance of the water balance from rain",
+        "share_pet": "share of the variance of the water balance from evaporation",
+        "r_rain": "correlation of SPEI with rain",
+        "r_pet": "correlation of SPEI with evaporation",
+    }
+    out: dict[str, xr.DataArray] = {}
+    for (name, long_name), answer in zip(names.items(), found, strict=True):
+        value = answer.transpose("month", ...)
+        value = value.assign_coords(month=np.arange(1, 13)) if by_month else value.isel(month=0)
+        flags = xr.where(value.notnull(), np.int8(Status.ok), np.int8(Status.insufficient_data)).astype("int8")
+        out[name] = value.assign_attrs(units="1", long_name=long_name)
+        out[f"{name}_status"] = flags.assign_attrs(status_attrs())
+    r = out["r_rain"]
+    heat = xr.where(r.isnull(), np.int8(-1), (r < HEAT_BELOW).astype("int8")).astype("int8")
+    out["heat_index"] = heat.assign_attrs(
+        flag_values=np.array([-1, 0, 1], dtype="int8"),
+        flag_meanings="unknown water_balance heat",
+        long_name="whether SPEI tells of heat rather than of rain",
+    )
+    return xr.Dataset(out)
+
+
+def _require(rain: xr.DataArray, pet: xr.DataArray) -> None:
+    require_units(rain, "mm/month")
+    require_units(pet, "mm/month")
+
+
+# ------------------------------------------------------------------ numpy beneath
+
+
+def _balance(rain: np.ndarray, pet: np.ndarray, *, scale_months: int) -> np.ndarray:
+    """Totals of rain less PET."""
+    return accumulate(rain - pet, scale_months)
+
+
+def _learn(sample: np.ndarray, needed: int) -> tuple[np.ndarray, ...]:
+    """location, scale, kappa, n and status from totals (year, cell) of one calendar month."""
+    n = np.isfinite(sample).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        location, scale, kappa = _generalised_logistic(sample, n)
+    # Beyond |kappa| = 1 the distribution has no mean; without spread it is no distribution.
+    usable = np.isfinite(scale) & (scale > 0) & (np.abs(kappa) < 1) & (n >= max(needed, 1))
+    return location, scale, kappa, n, np.where(usable, Status.ok, Status.insufficient_data)
+
+
+def _generalised_logistic(sample: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Parameters from unbiased probability-weighted moments (Hosking and Wallis 1997, A.7)."""
+    ordered = np.sort(sample, axis=0)  # NaN last
+    ordered = np.where(np.isnan(ordered), 0.0, ordered)
+    rank = np.arange(len(sample), dtype=np.float64)[:, np.newaxis]
+    b0 = sum_rows(ordered) / n
+    b1 = sum_rows(ordered * rank) / (n * (n - 1.0))
+    b2 = sum_rows(ordered * rank * (rank - 1.0)) / (n * (n - 1.0) * (n - 2.0))
+    l1, l2, l3 = b0, 2.0 * b1 - b0, 6.0 * b2 - 6.0 * b1 + b0
+    l2 = np.where(l2 > _DEGENERATE * np.maximum(1.0, np.abs(l1)), l2, np.nan)
+    kappa = -l3 / l2
+    logistic = np.abs(kappa) < _LOGISTIC
+    k = np.where(logistic, 1.0, kappa)
+    sine = np.sin(k * np.pi)
+    scale = np.where(logistic, l2, l2 * sine / (k * np.pi))
+    location = np.where(logistic, l1, l1 - scale * (1.0 / k - np.pi / sine))
+    return location, scale, np.where(logistic, 0.0, kappa)
+
+
+def _judge(
+    total: np.ndarray,
+    location: np.ndarray,
+    scale: np.ndarray,
+    kappa: np.ndarray,
+    n: np.ndarray,
+    fit_status: np.ndarray,
+    *,
+    probability: bool,
+) -> tuple[np.ndarray, ...]:
+    """Index and status, and the probability if asked for, of totals (year, cell) of one calendar month."""
+    usable = fit_status == Status.ok
+    z = (np.where(usable, total, np.nan) - location) / scale
+    logistic = kappa == 0
+    k = np.where(logistic, 1.0, kappa)
+    beyond = ~logistic & (k * z >= 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y = np.where(logistic, z, -np.log1p(-k * z) / k)
+    lowest = 1.0 / (2.0 * (n + 1.0))
+    p = np.where(beyond, np.where(k > 0, 1.0 - lowest, lowest), expit(y))
+    status = np.where(beyond, np.int8(Status.out_of_support), np.int8(Status.ok))
+    status = np.where(np.isnan(total), np.int8(Status.insufficient_data), status)
+    index, status = np.clip(ndtri(p), -LIMIT, LIMIT), np.where(usable, status, fit_status)
+    return (index, status, p) if probability else (index, status)
+
+
+def _drivers(
+    *arrays: np.ndarray,
+    scale_months: int,
+    rows: list[np.ndarray],
+    needed: list[int],
+    by_month: bool,
+    threads: int,
+) -> tuple[np.ndarray, ...]:
+    """Shares of rain and PET, and their correlations with the index, of arrays (..., time): each (..., 1 or 12)."""
+    flat = [time_first(a) for a in arrays]
+    out = np.empty((4, 12 if by_month else 1, flat[0].shape[1]))
+
+    def work(block: slice) -> None:
+        rain, pet, index = (f[:, block].astype(np.float64) for f in flat)
+        series = (accumulate(rain, scale_months), accumulate(pet, scale_months), index)
+        table = np.asarray([_products(*(v[r] for v in series)) for r in rows])  # (month, product, cell)
+        if by_month:
+            out[..., block] = _shares(table, np.asarray(needed))
+        else:
+            out[..., block] = _shares(table.sum(axis=0, keepdims=True), np.asarray([sum(needed)]))
+
+    each_block(work, flat[0].shape[1], threads)
+    return time_last(list(out), arrays[0].shape[:-1])
+
+
+def _products(rain: np.ndarray, pet: np.ndarray, index: np.ndarray) -> list[np.ndarray]:
+    """How many years one calendar month has, and sums of products of departures from its means, each (cell,).
+
+    The index has the same spread in every month, so what it is correlated with is measured in
+    the month's own deviations: the rainiest months must not decide alone.
+    """
+    seen = np.isfinite(rain) & np.isfinite(pet) & np.isfinite(index)
+    p, e, z = (_departures(v, seen) for v in (rain, pet, index))
+    d = p - e
+    ps, es = _in_deviations(p), _in_deviations(e)
+    return [sum_rows(v) for v in (seen * 1.0, p * d, e * d, d * d, z * ps, z * es, z * z, ps * ps, es * es)]
+
+
+def _shares(table: np.ndarray, needed: np.ndarray) -> np.ndarray:
+    """(share of rain, of PET, r with rain, with PET) x month x cell from the sums of `_products`."""
+    n, pd, ed, dd, zp, ze, zz, pp, ee = np.moveaxis(table, 1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.asarray([pd / dd, -ed / dd, zp / np.sqrt(zz * pp), ze / np.sqrt(zz * ee)])
+    enough = n >= np.maximum(needed, 1)[:, np.newaxis]
+    return np.where(enough & np.isfinite(found), found, np.nan)
+
+
+def _departures(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Differences from the mean of the rows seen; 0 where a row was not, or differs by rounding alone."""
+    values = np.where(seen, values, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = sum_rows(values) / seen.sum(axis=0)
+    away = values - mean
+    return np.where(seen & (np.abs(away) > _DEGENERATE * np.abs(mean)), away, 0.0)
+
+
+def _in_deviations(departures: np.ndarray) -> np.ndarray:
+    """Departures in units of their own root mean square; 0 where there are none."""
+    size = np.sqrt(sum_rows(departures**2) / len(departures))
+    return np.divide(departures, size, out=np.zeros_like(departures), where=size > 0)
