@@ -16,6 +16,7 @@ QuantityName = Literal[
     "precipitation",
     "evaporation",
     "temperature",
+    "surface_temperature",
     "soil_moisture",
     "vegetation_index",
     "curve_number",
@@ -37,6 +38,9 @@ QuantityName = Literal[
 Range = tuple[float | None, float | None]
 Conversion = tuple[float, float]
 
+_CELSIUS: Mapping[str, Conversion] = dict.fromkeys(
+    ("degC", "C", "°C", "celsius", "Celsius"), (1.0, 0.0)
+) | dict.fromkeys(("K", "kelvin", "Kelvin"), (1.0, -273.15))
 _PER_CENT: Mapping[str, Conversion] = {"%": (1.0, 0.0), "percent": (1.0, 0.0)}
 _SHARE: Mapping[str, Conversion] = {"1": (1.0, 0.0), "%": (0.01, 0.0), "percent": (0.01, 0.0)}
 
@@ -97,12 +101,18 @@ QUANTITIES: Mapping[QuantityName, Quantity] = MappingProxyType(
         "other": Quantity(),
         "count": Quantity(plausible=(0.0, None)),
         "temperature": Quantity(
-            units=dict.fromkeys(("degC", "C", "°C", "celsius", "Celsius"), (1.0, 0.0))
-            | dict.fromkeys(("K", "kelvin", "Kelvin"), (1.0, -273.15)),
+            units=_CELSIUS,
             given_out="degC",
-            plausible=(-90.0, 60.0),  # the coldest and hottest air ever measured; land in the sun is hotter
+            plausible=(-90.0, 60.0),  # the coldest and hottest air ever measured
             too_low='is it degC already? then units = "degC"',
-            too_high='is it kelvin? then units = "K"; of land in the sun? then valid_max = 90',
+            too_high='is it kelvin? then units = "K"; of the land? then quantity = "surface_temperature"',
+        ),
+        "surface_temperature": Quantity(
+            units=_CELSIUS,
+            given_out="degC",
+            plausible=(-95.0, 85.0),  # of the ground, as satellites see it, in East Antarctica and the Lut desert
+            too_low='is it degC already? then units = "degC"',
+            too_high='is it kelvin? then units = "K"',
         ),
         "soil_moisture": Quantity(
             units=dict.fromkeys(("m3/m3", "m3 m-3", "1"), (1.0, 0.0)) | dict.fromkeys(("%", "percent"), (0.01, 0.0)),

@@ -68,6 +68,7 @@ class StackOptions(RasterSource):
     gaps : what a missing period is: "refuse", or "missing" for an empty image and a warning
     crs : str or None, declares a CRS for files that have none (noted as a repair)
     max_month_mm, min_annual_mm, max_annual_mm : float, plausible rain
+    min_observed_share : float, of a unit's area that a water history must have seen to speak of it
     """
 
     reader: Literal["raster_stack"] = "raster_stack"
@@ -88,6 +89,7 @@ class StackOptions(RasterSource):
     max_month_mm: float = 2000.0
     min_annual_mm: float = 20.0
     max_annual_mm: float = 3000.0
+    min_observed_share: float = Field(default=0.7, ge=0.5, le=1.0)
 
     @model_validator(mode="after")
     def _path_and_units_are_known(self) -> StackOptions:

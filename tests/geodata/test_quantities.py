@@ -144,11 +144,16 @@ def test_rounding_of_packed_shares_is_no_fault(tmp_path):
     assert _read(tmp_path, [[1 + 1e-7, -1e-7]] * 2, quantity="area_share", units="1").max() <= 1.000001
 
 
-def test_what_is_plausible_may_be_widened_and_what_is_possible_may_not(tmp_path):
-    """Land in the summer sun of Iraq is hotter than any air; a share above 1 is none."""
+def test_land_in_the_sun_is_hotter_than_air(tmp_path):
     hot = [[66.0, 20.0]] * 2
-    assert "of land in the sun? then valid_max = 90" in _error(tmp_path, hot, quantity="temperature", units="degC")
-    assert _read(tmp_path, hot, quantity="temperature", units="degC", valid_max=90).max() == 66.0
+    told = _error(tmp_path, hot, quantity="temperature", units="degC")
+    assert 'of the land? then quantity = "surface_temperature"' in told
+    assert _read(tmp_path, hot, quantity="surface_temperature", units="degC").max() == 66.0
+    assert "is it kelvin?" in _error(tmp_path, [[339.0, 293.0]] * 2, quantity="surface_temperature", units="degC")
+
+
+def test_what_is_plausible_may_be_widened_and_what_is_possible_may_not(tmp_path):
+    assert _read(tmp_path, [[66.0, 20.0]] * 2, quantity="temperature", units="degC", valid_max=70).max() == 66.0
     wet = [[3.0, 0.2]] * 2
     assert "no value above 1" in _error(tmp_path, wet, quantity="soil_moisture", units="m3/m3", valid_max=5)
     assert "no value above 0.1" in _error(tmp_path, wet, quantity="soil_moisture", units="m3/m3", valid_max=0.1)
@@ -262,3 +267,28 @@ def test_evaporation_declared_the_wrong_way_round_is_refused(tmp_path):
 def test_units_of_no_evaporation_are_refused_when_the_country_file_is_read():
     with pytest.raises(ValidationError, match="found 'W m-2' for evaporation per month"):
         _options(quantity="evaporation", units="W m-2", positive="up")
+
+
+# ------------------------------------------------------------------ real files
+
+
+def test_potential_evapotranspiration_of_bali(shared_data):
+    """TerraClimate, 1349 mm a year over land, rows north first; only its sign had to be declared."""
+    options = _options(
+        path="bali/terraclimate_bali_pet_1958_2024.nc", quantity="evaporation", units="mm", positive="up"
+    )
+    log = Findings("sources.pet")
+    raster = options.read(shared_data, log)
+    assert dict(raster.sizes) == {"time": 804, "lat": 24, "lon": 35}
+    assert float(raster.mean()) * 12 == pytest.approx(1349, rel=0.001)
+    assert (np.diff(raster["lat"]) < 0).all()
+    assert log.items == []
+
+
+def test_evaporation_anomalies_of_iraq_are_turned_upwards(shared_data):
+    """ERA5's sign: the files hold -1.298 to 1.044; given out, 1.298 is the month that evaporated most."""
+    path = "iraq/drought/evap_z_era5land_{YYYY}-{MM}.tif"
+    raster = _options(path=path, quantity="evaporation", units="1", positive="down").read(shared_data, Findings("s"))
+    assert raster.sizes["time"] == 6
+    assert (float(raster.min()), float(raster.max())) == pytest.approx((-1.044, 1.298), abs=0.001)
+    assert float(raster[0].mean()) == pytest.approx(0.251, abs=0.001)
