@@ -431,7 +431,7 @@ class _Kernel:
         seen = np.empty((blocks, cells), dtype=np.int16)
         api, bridged = np.empty((blocks, cells), dtype=rain.dtype), np.empty((blocks, cells), dtype=np.int8)
         spells = Spells(cells), Spells(cells)
-        recursion = _Recursion(self.rules.antecedent, self.days, cells)
+        recursion = Recursion(self.rules.antecedent, self.days, cells)
         for i, (start, stop) in enumerate(self.blocks.rows):
             values[:, i], seen[i] = self._block(rain, heavy, i, spells)
             if not self.by_year:
@@ -479,7 +479,7 @@ class _DailyIndex:
         self._rules, self._days = rules, days
 
     def __call__(self, rain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        recursion = _Recursion(self._rules, self._days, rain.shape[1])
+        recursion = Recursion(self._rules, self._days, rain.shape[1])
         api, bridged = np.empty(rain.shape), np.empty(rain.shape, dtype=np.int8)
         for day in range(len(rain)):
             recursion.advance(rain[day : day + 1])
@@ -510,7 +510,7 @@ def _wet_day_quantile(rain: np.ndarray, share: float, wet_day_mm: float, min_wet
     return out
 
 
-class _Recursion:
+class Recursion:
     """State of the antecedent index of each cell after the days seen so far."""
 
     def __init__(self, rules: Antecedent, days: pd.DatetimeIndex, cells: int):
@@ -541,6 +541,14 @@ class _Recursion:
         self._bridged[unseen & ~broken] = self._day
         self._api[broken] = 0.0
         self._began[broken] = self._day + 1
+
+    def before(self, rain: np.ndarray) -> np.ndarray:
+        """Take up the next days (day, cell), and tell the index as it was before each of them."""
+        index = np.empty(rain.shape)
+        for day in range(len(rain)):
+            index[day], _ = self.value()
+            self.advance(rain[day : day + 1])
+        return index
 
     def value(self) -> tuple[np.ndarray, np.ndarray]:
         """Index of each cell, NaN until it has spun up, and 1 where a day was bridged."""
