@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from geodata.bands import BAND_BYTES, IN_MEMORY_BYTES, by_bands
 from geodata.evapotranspiration import Evapotranspiration
 from geodata.grids import describe_grid, grid_of, same_pixels
 from geodata.options import SourceOptions
@@ -31,6 +32,9 @@ from models.hazards import HAZARDS, HazardOptions
 from .months import known_or_calibrating, reindexed
 from .plan import Plan
 from .workspace import stage
+
+BANDS = 8
+"""Bands, at least, of a small raster: work for each processor or worker."""
 
 RASTERS = (RasterStack, Evapotranspiration)
 """Readers that give a raster."""
@@ -121,7 +125,7 @@ def cells_in_months(name: str, block: HazardOptions, plan: Plan, work: str) -> x
     if not path.is_file():
         method = HAZARDS[block.method]
         assert method.cells is not None
-        rasters = rasters_of(block, plan, work)
+        rasters = whole_or_in_bands(rasters_of(block, plan, work), work)
         cells = method.cells(rasters, block, years_of(block, plan))
         write_dataset(cells.compute().assign_attrs(crs=rasters.attrs["crs"]), path)
     return read_cube(path)
@@ -156,6 +160,20 @@ def rasters_of(block: HazardOptions, plan: Plan, work: str) -> xr.Dataset:
     together = xr.merge([raster.rename(name) for name, raster in rasters.items()], join="inner", compat="no_conflicts")
     together = together.assign_attrs(crs=first.attrs["crs"])
     return known_or_calibrating(together, plan.settings.sources[block.source], years_of(block, plan), plan)
+
+
+def whole_or_in_bands(rasters: xr.Dataset, work: str) -> xr.Dataset:
+    """Rasters as what is computed along time needs them: in memory, or a large record lazily and in bands."""
+    return rasters.load() if rasters.nbytes <= IN_MEMORY_BYTES else in_bands(rasters, work)
+
+
+def in_bands(rasters: xr.Dataset, work: str) -> xr.Dataset:
+    """Rasters with the whole time axis of few rows in one chunk, as what is computed along time needs them."""
+    turned = {}
+    for name, raster in rasters.items():
+        few = -(-raster.sizes["lat"] // BANDS) if raster.nbytes < BANDS * BAND_BYTES else None
+        turned[name] = by_bands(raster, stage(work) / "bands", rows=few) if "time" in raster.dims else raster
+    return xr.Dataset(turned, attrs=rasters.attrs)
 
 
 def open_raster(name: str, plan: Plan, bounds: Bounds | None) -> xr.DataArray:

@@ -15,7 +15,7 @@ from maps.palettes import colour_table
 from models.hazards import HAZARDS, HazardOptions
 
 from .compute_hazards import hazard_on_months
-from .hazard_inputs import axis_of, cells_in_months, rasters_of, reads_cells
+from .hazard_inputs import axis_of, cells_in_months, rasters_of, reads_cells, whole_or_in_bands
 from .learning import learn
 from .plan import Plan
 
@@ -50,12 +50,12 @@ def hazard_of_cells(name: str, block: HazardOptions, plan: Plan, work: str) -> x
     """
     spoken, source = block.for_cells(), axis_of(block, plan)
     rasters = cell_inputs(name, block, plan, work)
-    learnt = learn(name, spoken, plan, work, "cells", lambda: in_a_row(rasters))
+    learnt = learn(name, spoken, plan, work, "cells", lambda: in_a_row(rasters, work))
     back = HAZARDS[block.method].months_back
     recent = rasters if back is None else last_months(rasters, back(spoken) + CARRIED_MONTHS, plan)
-    scored = hazard_on_months(name, in_a_row(recent), spoken, source, plan, learnt)[f"hazard_{name}"]
+    scored = hazard_on_months(name, in_a_row(recent, work), spoken, source, plan, learnt)[f"hazard_{name}"]
     cells = xr.DataArray(
-        scored.isel(time=-1).values.reshape(rasters.sizes["lat"], rasters.sizes["lon"]),
+        scored.isel(time=-1).compute().values.reshape(rasters.sizes["lat"], rasters.sizes["lon"]),
         dims=("lat", "lon"),
         coords={"lat": rasters["lat"], "lon": rasters["lon"]},
         name=f"hazard_{name}",
@@ -64,9 +64,9 @@ def hazard_of_cells(name: str, block: HazardOptions, plan: Plan, work: str) -> x
     return cells.assign_attrs(units="1", long_name=label, crs=rasters.attrs["crs"])
 
 
-def in_a_row(rasters: xr.Dataset) -> xr.Dataset:
-    """Cells one after another in the place of subdistricts, with their statuses, in memory."""
-    flat = rasters.load().stack({CELL: ("lat", "lon")}).drop_vars(["lat", "lon", CELL])
+def in_a_row(rasters: xr.Dataset, work: str) -> xr.Dataset:
+    """Cells one after another in the place of subdistricts, with their statuses; a large record stays lazy."""
+    flat = whole_or_in_bands(rasters, work).stack({CELL: ("lat", "lon")}).drop_vars(["lat", "lon", CELL])
     flat = flat.assign_coords({CELL: range(flat.sizes[CELL])})
     unflagged = [v for v in map(str, flat.data_vars) if not v.endswith("_status") and f"{v}_status" not in flat]
     return flat.assign({f"{v}_status": status_like(flat[v], Status.input_missing) for v in unflagged})
