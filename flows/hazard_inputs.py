@@ -28,6 +28,7 @@ from geodata.stacks import Bounds
 from geodata.store import read_cube, write_dataset
 from geodata.zonal import ZonalWeights, zonal_mean, zonal_weights
 from models.hazards import HAZARDS, HazardOptions
+from models.runoff import land_shares
 
 from .months import known_or_calibrating, reindexed
 from .plan import Plan
@@ -79,16 +80,16 @@ def inputs_by_subdistrict(name: str, block: HazardOptions, plan: Plan, work: str
 
 def means_of_cells(cells: xr.Dataset, plan: Plan, work: str) -> xr.Dataset:
     """Area-weighted mean over each subdistrict of every variable (time, lat, lon), and why there is none."""
-    rasters = {str(v): cells[v].assign_attrs(crs=cells.attrs["crs"]) for v in cells.data_vars}
-    weights = weights_of(next(iter(rasters.values())), work)
-    out = xr.Dataset()
-    for name in [v for v in rasters if not v.endswith("_status")]:
-        means = zonal_mean(rasters[name], weights)
-        out[name] = means["value"].assign_attrs(rasters[name].attrs)
-        status = means["status"]
-        out[f"{name}_status"] = status
-        if f"{name}_status" in rasters:
-            out[f"{name}_status"] = status_of_cells(status, rasters[f"{name}_status"], weights)
+    names = [v for v in map(str, cells.data_vars) if not v.endswith("_status")]
+    place = {"crs": cells.attrs["crs"]}
+    weights, out = weights_of(cells[names[0]].assign_attrs(place), work), xr.Dataset()
+    for name in names:
+        means = zonal_mean(cells[name].load().assign_attrs(place), weights)
+        flags = cells.get(f"{name}_status")
+        out[name] = means["value"].assign_attrs(cells[name].attrs)
+        out[f"{name}_status"] = means["status"]
+        if flags is not None:
+            out[f"{name}_status"] = status_of_cells(means["status"], flags.load().assign_attrs(place), weights)
     return out
 
 
@@ -127,8 +128,8 @@ def cells_in_months(name: str, block: HazardOptions, plan: Plan, work: str) -> x
         assert method.cells is not None
         rasters = whole_or_in_bands(rasters_of(block, plan, work), work)
         cells = method.cells(rasters, block, years_of(block, plan))
-        write_dataset(cells.compute().assign_attrs(crs=rasters.attrs["crs"]), path)
-    return read_cube(path)
+        write_dataset(cells.assign_attrs(crs=rasters.attrs["crs"]), path)
+    return xr.open_dataset(path)  # read variable by variable: all of them may be large
 
 
 def rasters_of(block: HazardOptions, plan: Plan, work: str) -> xr.Dataset:
@@ -145,6 +146,7 @@ def rasters_of(block: HazardOptions, plan: Plan, work: str) -> xr.Dataset:
     bounds = bounds_of(gpd.read_parquet(stage(work) / "subdistricts.parquet"))
     rasters = {name: open_raster(name, plan, bounds) for name in block.sources.values()}
     first = rasters[block.source]
+    rasters |= {name: land_shares(r, first) for name, r in rasters.items() if quantity_of(name, plan) == "curve_number"}
     for name, raster in rasters.items():
         if not same_pixels(grid_of(raster), grid_of(first)):
             raise InputError(
@@ -174,6 +176,11 @@ def in_bands(rasters: xr.Dataset, work: str) -> xr.Dataset:
         few = -(-raster.sizes["lat"] // BANDS) if raster.nbytes < BANDS * BAND_BYTES else None
         turned[name] = by_bands(raster, stage(work) / "bands", rows=few) if "time" in raster.dims else raster
     return xr.Dataset(turned, attrs=rasters.attrs)
+
+
+def quantity_of(name: str, plan: Plan) -> str:
+    """What the values of a source are; "" of a source that does not say."""
+    return str(getattr(plan.settings.sources[name], "quantity", ""))
 
 
 def open_raster(name: str, plan: Plan, bounds: Bounds | None) -> xr.DataArray:

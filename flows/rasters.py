@@ -81,8 +81,14 @@ def last_months(rasters: xr.Dataset, months: int, plan: Plan) -> xr.Dataset:
 
 def cell_inputs(name: str, block: HazardOptions, plan: Plan, work: str) -> xr.Dataset:
     """What the index of a block is computed from, cell by cell (time, lat, lon)."""
-    if HAZARDS[block.method].cells is not None:
-        return cells_in_months(name, block, plan, work)
+    method = HAZARDS[block.method]
+    if method.cells is not None:
+        cells = cells_in_months(name, block, plan, work)
+        return (
+            cells[[f"{v}{end}" for v in method.scored_cells for end in ("", "_status")]]
+            if method.scored_cells
+            else cells
+        )
     rasters = rasters_of(block, plan, work)
     for source, raster in rasters.items():
         if getattr(plan.settings.sources[str(source)], "quantity", "") == "area_share":

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
 import xarray as xr
 
-from geodata.schema import KEEPS_VALUE, Status, has_status, status_attrs
-from models.hazards import HazardMethod, HazardOptions, SourceName, kept_input, with_input_status
-from models.heavy_rain import heavy_rain_percentile, rx1day_monthly
+from models.hazards import (
+    HazardMethod,
+    HazardOptions,
+    OptionalSourceName,
+    SourceName,
+    kept_input,
+    with_input_status,
+)
+from models.heavy_rain import Antecedent, RainRules, daily_rain_indices, heavy_rain_percentile
+from models.runoff import RunoffRules, monthly_runoff
 from models.scoring import HIGH_PERCENTILE, Breakpoints
 
 
@@ -18,38 +24,48 @@ class HeavyRainOptions(HazardOptions):
 
     method: Literal["heavy_rain"] = "heavy_rain"
     source: SourceName = "rain_daily"
+    curve_number: OptionalSourceName = None  # a raster of SCS curve numbers; runoff is then published beside the rank
     window_months: int = 1
     min_years: int = 10
+    min_years_of_wet_days: int = 30  # for the 95th percentile of wet days behind R95pTOT
     start_month: int = 10
+    antecedent_k: float = 0.92
+    summer_antecedent_k: float | None = None
+    moisture: Literal["normal", "rain"] = "rain"  # how wet the soil is before a storm
     breakpoints: Breakpoints = HIGH_PERCENTILE
     breakpoints_source: str = "own choice: one year in 5, 10 and 20 of the yearly highest days at 4, 6 and 8"
 
+    @property
+    def rules(self) -> RainRules:
+        """What the indices of daily rain are told."""
+        antecedent = Antecedent(k=self.antecedent_k, summer_k=self.summer_antecedent_k)
+        return RainRules(start_month=self.start_month, min_years=self.min_years_of_wet_days, antecedent=antecedent)
+
 
 def _cells(inputs: xr.Dataset, options: HeavyRainOptions, calibration: tuple[int, int]) -> xr.Dataset:
-    daily, flags = kept_input(inputs, options.source)
-    highest = rx1day_monthly(daily)
-    return xr.Dataset({"rx1day": highest, "rx1day_status": _of_the_days(flags, highest)})
-
-
-def _of_the_days(flags: xr.DataArray, monthly: xr.DataArray) -> xr.DataArray:
-    """Flag of each month: what the kept days claim least of, or that too few were seen."""
-    by_month = flags.where(has_status(flags, KEEPS_VALUE)).resample(time="MS").max()
-    known = by_month.reindex(time=monthly["time"]).fillna(int(Status.ok)).astype("int8")
-    return xr.where(monthly.notnull(), known, np.int8(Status.insufficient_data)).assign_attrs(status_attrs())
+    daily, _ = kept_input(inputs, options.source)
+    out = daily_rain_indices(daily, calibration, options.rules).drop_vars("api_bridged")
+    if options.curve_number is not None:
+        out = out.merge(monthly_runoff(daily, inputs[options.curve_number], RunoffRules(moisture=options.moisture)))
+    return out
 
 
 def _index(inputs: xr.Dataset, options: HeavyRainOptions, calibration: tuple[int, int]) -> xr.Dataset:
     monthly, flags = kept_input(inputs, "rx1day")
-    out = heavy_rain_percentile(
+    ranked = heavy_rain_percentile(
         monthly,
         calibration,
         window_months=options.window_months,
         start_month=options.start_month,
         min_years=options.min_years,
     )
-    for index in ("heavy_rain_percentile", "rx1day"):
-        out[f"{index}_status"] = with_input_status(out[f"{index}_status"], flags)
-    return out.rename({v: str(v).removeprefix("heavy_rain_") for v in out.data_vars})
+    further = inputs.drop_vars(["rx1day", "rx1day_status"])
+    return further.assign(
+        percentile=ranked["heavy_rain_percentile"],
+        percentile_status=with_input_status(ranked["heavy_rain_percentile_status"], flags),
+        rx1day=ranked["rx1day"],
+        rx1day_status=with_input_status(ranked["rx1day_status"], flags),
+    )
 
 
-METHOD = HazardMethod(HeavyRainOptions, _index, scored="percentile", cells=_cells)
+METHOD = HazardMethod(HeavyRainOptions, _index, scored="percentile", cells=_cells, scored_cells=("rx1day",))

@@ -101,6 +101,7 @@ class HazardMethod:
     own_names : bool
         Indices keep their names in the cube; else they follow the name of the block: ``<block>_<index>``.
     cells : (rasters, options, calibration) -> Dataset on months, before the mean over a subdistrict
+    scored_cells : names of what `cells` gives that the scored index is made of; all, unless named
     fit : (inputs, options, calibration) -> Learnt, what is saved and used again
     months_back : (options) -> int, months up to and with the last that its index needs, once it has learnt
     score : (name, indices, options) -> Dataset on the monthly axis, where the general one does not do
@@ -112,6 +113,7 @@ class HazardMethod:
     standardised: bool = False
     own_names: bool = False
     cells: Callable[[xr.Dataset, Any, tuple[int, int]], xr.Dataset] | None = None
+    scored_cells: tuple[str, ...] = ()
     fit: Callable[[xr.Dataset, Any, tuple[int, int]], Learnt] | None = None
     months_back: Callable[[Any], int] | None = None
     score: Callable[[str, xr.Dataset, Any], xr.Dataset] | None = None
