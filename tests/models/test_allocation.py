@@ -383,6 +383,9 @@ def test_a_demand_that_is_not_known_leaves_what_comes_after_it_unknown():
     assert words(found, "outflow", "valley") == ["insufficient_data"]
     assert words(found, "inflow", "sea") == ["insufficient_data"]
     assert words(found, "outflow", "below") == ["ok"]
+    first = allocate(TWO, asking(TWO, {"valley": [np.nan, 1, 5]}), entering(tigris=100), runoff=raining(TWO))
+    consistent(first)
+    assert first["delivered"].sel(node="valley").isnull().all()
 
 
 def test_a_runoff_that_is_not_known_is_a_missing_input():
