@@ -134,7 +134,7 @@ def to_units(
     wanted = _by_sector(demand, "demand", sectors)
     given = allocation["delivered"].sel(sector=list(sectors))
     asked = given + allocation["unmet"].sel(sector=list(sectors))
-    met = xr.where(asked == 0, 1.0, given / asked.where(asked > 0))
+    met = given / asked.where(asked > 0)  # who asks for nothing gets nothing
     supplied = wanted * xr.dot(met.fillna(0.0), serves, dim="node")
     status = _status_of_users(allocation["delivered_status"].sel(sector=list(sectors)), serves, without_network)
     status = more_cautious(_by_sector(demand, "demand", sectors, "_status"), status)

@@ -187,7 +187,7 @@ def test_a_sector_without_any_source_is_left_out_for_all_and_said_to_be_missing(
 
 
 def test_one_user_whose_demand_is_not_known_hides_what_is_left_for_the_others():
-    """A's irrigation is not known: A has its domestic water; what reaches the canal, where B draws too, nobody knows."""
+    """A's irrigation is not known: A has its domestic water; what reaches the canal, where B draws, nobody knows."""
     found = balance(asking(residents=[40, 40, 10, 5], irrigation=[np.nan, 80, 0, 5]), [100])
     check_cube(found)
     consistent(found)
