@@ -62,7 +62,7 @@ class Evapotranspiration(RasterSource):
     """
 
     reader: Literal["evapotranspiration"]
-    path: DataPath = "."
+    path: DataPath  # made of those of the inputs
     units: Literal["mm/month"] = "mm/month"
     cadence: Literal["month"] = "month"
     method: Literal["hargreaves", "fao56"]
@@ -86,7 +86,11 @@ class Evapotranspiration(RasterSource):
         if not isinstance(block, Mapping):
             return block
         cadence = block.get("input_cadence", "day")
-        whole = dict(block)
+        given = [block[name] for name in _INPUTS if isinstance(block.get(name), Mapping)]
+        path = ", ".join(str(one["path"]) for one in given if "path" in one)
+        if block.get("path", path) != path:
+            raise ValueError(f"path: found {block['path']!r}, expected none: each input has its own")
+        whole = {**block, "path": path}
         for name, quantity in _INPUTS.items():
             if isinstance(block.get(name), Mapping):
                 told = {

@@ -176,6 +176,11 @@ def test_a_missing_input_is_missing_and_nothing_else_is():
     )
     assert rate.isnull().values.tolist() == [False, True, False]
     assert rate.values[0] > 3
+    weather["wind"] = _series([np.nan] * 3)  # a block in the sea
+    nothing = penman_monteith(
+        _series([30.0] * 3), _series([15.0] * 3), 33.0, solar_radiation=_series([20.0] * 3), **weather
+    )
+    assert nothing.isnull().all()
 
 
 def test_tmax_below_tmin_is_no_range():
@@ -373,6 +378,7 @@ def test_the_registry_knows_it_and_its_files_are_those_of_all_inputs(tmp_path):
     assert READERS["evapotranspiration"] is Evapotranspiration
     options = _options(method="fao56")
     assert [p.stem for p in options.files(tmp_path)] == sorted(["tmax", "tmin", *WEATHER])
+    assert options.path == "tmax.nc, tmin.nc, wind.nc, solar_radiation.nc, dew_point.nc, elevation.nc"
     assert Evapotranspiration.model_validate(options.model_dump(mode="json")) == options
 
 
@@ -447,6 +453,7 @@ def test_ground_that_changes_is_no_elevation(tmp_path):
         ({"tmax": {"path": "t.nc", "units": "K", "cadence": "month"}}, "expected temperature with cadence 'day'"),
         ({"tmax": {"path": "t.nc", "units": "K", "varable": "t"}}, "Extra inputs are not permitted"),
         ({"tmin": None}, "tmin"),
+        ({"path": "weather.nc"}, "path: found 'weather.nc', expected none: each input has its own"),
         ({"cadence": "day"}, "cadence"),
         ({"units": "mm/day"}, "units"),
     ],
