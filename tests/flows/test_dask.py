@@ -28,6 +28,8 @@ from geodata.rasters import RasterStack, read_raster_stack
 from geodata.schema import Findings, InputError
 from geodata.store import read_cube
 from geodata.zonal import zonal_mean, zonal_weights
+from models.hazard_spi import DroughtOptions
+from models.hazards import assess_hazard
 from models.spi import spi
 
 from .conftest import ISSUED
@@ -100,51 +102,7 @@ def test_worker_processes_change_nothing(cluster, demo_run, run_in):
     assert cluster.scheduler.task_prefixes
 
 
-class KillsAWorker(SchedulerPlugin):
-    """Kills the first worker that reports an array of rain done, while other work is still to do.
-
-    The scheduler calls `transition` itself and hears of nothing else until it returns: what was
-    not done then was not done when the process died.
-    """
-
-    name = "kills-a-worker"
-
-    def __init__(self, process_ids: dict[str, int], scheduler: Any) -> None:
-        self.process_ids, self.scheduler = process_ids, scheduler
-        self.killed, self.to_do, self.lost = "", 0, 0
-
-    def transition(self, key: Any, start: str, finish: str, *args: Any, worker: str = "", **kwargs: Any) -> None:
-        """Kill once, at the first block of images that a worker has read and holds."""
-        if self.killed or (start, finish) != ("processing", "memory") or "load_images" not in str(key):
-            return
-        tasks = self.scheduler.tasks.values()
-        self.to_do = sum(task.state in ("waiting", "no-worker", "queued", "processing") for task in tasks)
-        if self.to_do:
-            self.killed = worker
-            os.kill(self.process_ids[worker], signal.SIGKILL)
-
-    def remove_worker(self, scheduler: Any, worker: str, **kwargs: Any) -> None:
-        """The scheduler saw it die."""
-        self.lost += worker == self.killed
-
-
-@pytest.mark.slow
-def test_a_worker_that_dies_in_the_middle_costs_no_result(demo_run, run_in):
-    """One of two processes is killed with what it had read and with work to do: the run says the same."""
-    with LocalCluster(**TWO_WORKERS, dashboard_address=None) as cluster:
-        with Client(cluster.scheduler_address) as client:
-            death = KillsAWorker(client.run(os.getpid), cluster.scheduler)
-        cluster.scheduler.add_plugin(death)
-        run = run_in(dask=cluster.scheduler_address)
-        assert death.killed
-        assert death.to_do
-        assert death.lost == 1
-        with pytest.raises(ProcessLookupError):
-            os.kill(death.process_ids[death.killed], 0)
-    assert_same(demo_run, run)
-
-
-# ------------------------------------------------------------------ the graph
+# ------------------------------------------------------------------ a worker that dies
 
 
 def write_months(folder: Path, months: int) -> RasterStack:
@@ -190,6 +148,72 @@ def units_of(n: int) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(geometry=boxes, index=pd.Index([f"U{i:03d}" for i in range(n)]), crs="EPSG:4326")
 
 
+def hazards_of(rain: xr.DataArray) -> dict[str, bytes]:
+    """Means of 60 units in blocks of months, and drought in strips of cells: every array as its bytes."""
+    means = zonal_mean(rain, zonal_weights(grid_of(rain), units_of(60)))
+    inputs = xr.Dataset({"rain": rain.chunk({"time": -1, "lat": 10})})
+    options = DroughtOptions(scales_months=(3, 12), further_scales_months=())
+    cells = assess_hazard("drought", inputs, options, (1980, 2009)).compute()
+    return {str(name): values.values.tobytes() for part in (means, cells) for name, values in part.data_vars.items()}
+
+
+class KillsWorkers(SchedulerPlugin):
+    """Of each kind of task, kills the first worker that reports one done while other work is still to do.
+
+    The scheduler calls `transition` itself and hears of nothing else until it returns: what was
+    not done then was not done when the process died, and what the process held is gone.
+    """
+
+    name = "kills-workers"
+
+    def __init__(self, cluster: LocalCluster, kinds: tuple[str, ...]) -> None:
+        self.cluster, self.left = cluster, list(kinds)
+        self.killed: dict[str, str] = {}  # key -> address of the worker that held it
+        self.dead: set[str] = set()
+        self.made_again: set[str] = set()
+
+    def transition(self, key: Any, start: str, finish: str, *args: Any, worker: str = "", **kwargs: Any) -> None:
+        """Kill, or note that what a dead worker held was made once more."""
+        if (start, finish) != ("processing", "memory"):
+            return
+        if str(key) in self.killed:
+            self.made_again.add(str(key))
+        elif self.left and self.left[0] in str(key) and self.to_do() > 1:
+            self.left.pop(0)
+            self.killed[str(key)] = worker
+            (process_id,) = (n.pid for n in self.cluster.workers.values() if n.worker_address == worker)
+            os.kill(process_id, signal.SIGKILL)
+
+    def to_do(self) -> int:
+        """Tasks that are not done."""
+        states = [task.state for task in self.cluster.scheduler.tasks.values()]
+        return sum(state in ("waiting", "queued", "processing") for state in states)
+
+    def remove_worker(self, scheduler: Any, worker: str, **kwargs: Any) -> None:
+        """The scheduler sees one go."""
+        self.dead.add(worker)
+
+
+@pytest.mark.slow
+def test_workers_that_die_in_the_middle_cost_no_result(rain_of):
+    """One process is killed with images it had read, one with cells it had fitted: the same bytes come out."""
+    rain = rain_of(480)
+    with dask.config.set(scheduler="synchronous"):
+        expected = hazards_of(rain)
+    with LocalCluster(**TWO_WORKERS, dashboard_address=None) as cluster, Client(cluster.scheduler_address):
+        deaths = KillsWorkers(cluster, ("load_images", "kernel"))
+        cluster.scheduler.add_plugin(deaths)
+        found = hazards_of(rain)
+        assert len(deaths.killed) == 2
+        assert deaths.made_again == set(deaths.killed)
+        assert deaths.dead >= set(deaths.killed.values())
+    assert found.keys() == expected.keys()
+    assert [name for name, values in expected.items() if found[name] != values] == []
+
+
+# ------------------------------------------------------------------ the graph
+
+
 def graphs_of(work: Callable[[], Any]) -> list[dict[Any, Any]]:
     """Every graph that Dask is asked to compute, as it would go to a scheduler."""
     graphs = []
@@ -209,8 +233,9 @@ def means_graph(rain: xr.DataArray, units: int) -> dict[Any, Any]:
 
 
 def spi_graph(rain: xr.DataArray) -> dict[Any, Any]:
-    result = spi(rain, 3, (1980, 1983), min_years=3, min_positive=3)
-    (graph,) = graphs_of(lambda: result.compute())
+    """Of four strips of cells, each with its whole record."""
+    index = spi(rain.chunk({"time": -1, "lat": 10}), 3, (1980, 1983), min_years=3, min_positive=3)
+    (graph,) = graphs_of(lambda: index[["spi", "spi_status"]].compute())
     return graph
 
 
@@ -219,14 +244,17 @@ def sent_bytes(graph: dict[Any, Any]) -> int:
     return sum(len(cloudpickle.dumps(task)) for task in graph.values())
 
 
-@pytest.mark.parametrize("graph_of", [lambda rain: means_graph(rain, 60), spi_graph], ids=["means", "spi"])
-def test_the_graph_grows_with_chunks_and_not_with_files(graph_of, rain_of):
-    """480 files are read in a few blocks: a few tasks for each block, and no more."""
+@pytest.mark.parametrize(
+    ("graph_of", "for_each_block"),
+    # A block is its list of files, their images, and the products; or, after the images, a part of each of four strips.
+    [(lambda rain: means_graph(rain, 60), 3), (spi_graph, 3 + 4)],
+    ids=["means", "spi"],
+)
+def test_the_graph_grows_with_blocks_and_not_with_files(graph_of, for_each_block, rain_of):
+    """480 files are eight blocks of images, and 48 are one."""
     few, many = rain_of(48), rain_of(480)
-    blocks = many.data.npartitions
-    assert blocks * 48 <= 480
-    assert few.data.npartitions == 1
-    assert len(graph_of(many)) <= blocks * len(graph_of(few))
+    assert (few.data.npartitions, many.data.npartitions) == (1, 8)
+    assert len(graph_of(many)) - len(graph_of(few)) <= 8 * for_each_block
 
 
 def test_the_graph_does_not_grow_with_subdistricts(rain_of):
