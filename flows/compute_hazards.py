@@ -61,8 +61,10 @@ def indicate(plan: Plan, name: str, work: str) -> xr.Dataset:
     method = HAZARDS[block.method]
     learnt = learn(name, block, plan, work, "subdistricts", lambda: inputs)
     save_learnt(name, learnt, work)
-    indices = method.indices(inputs, block, years_of(block, plan), learnt)
-    return method.named(name, on_months(indices, source, plan))
+    indices = on_months(method.indices(inputs, block, years_of(block, plan), learnt), source, plan)
+    if method.score is None:
+        return method.named(name, indices)
+    return method.scores(name, indices, block).drop_vars([f"hazard_{name}", f"hazard_{name}_status"])
 
 
 @computing("combine-hazards")

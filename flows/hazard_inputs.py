@@ -10,10 +10,9 @@ import pandas as pd
 import xarray as xr
 
 from geodata.bands import BAND_BYTES, IN_MEMORY_BYTES, by_bands
-from geodata.evapotranspiration import Evapotranspiration
 from geodata.grids import describe_grid, grid_of, same_pixels
-from geodata.options import SourceOptions
-from geodata.rasters import RasterStack, bounds_of
+from geodata.options import RasterSource, SourceOptions
+from geodata.rasters import bounds_of
 from geodata.schema import (
     KEEPS_VALUE,
     Finding,
@@ -37,9 +36,6 @@ from .workspace import stage
 BANDS = 8
 """Bands, at least, of a small raster: work for each processor or worker."""
 
-RASTERS = (RasterStack, Evapotranspiration)
-"""Readers that give a raster."""
-
 MOST = 0.5
 """Share of a subdistrict's ground above which what its cells say holds for it."""
 
@@ -58,7 +54,7 @@ def axis_of(block: HazardOptions, plan: Plan) -> SourceOptions:
 
 def reads_cells(block: HazardOptions, plan: Plan) -> bool:
     """True if all sources of a block are rasters, so that it can be computed cell by cell."""
-    return all(isinstance(plan.settings.sources[name], RASTERS) for name in block.sources.values())
+    return all(isinstance(plan.settings.sources[name], RasterSource) for name in block.sources.values())
 
 
 def inputs_by_subdistrict(name: str, block: HazardOptions, plan: Plan, work: str) -> xr.Dataset:
@@ -186,6 +182,6 @@ def quantity_of(name: str, plan: Plan) -> str:
 def open_raster(name: str, plan: Plan, bounds: Bounds | None) -> xr.DataArray:
     """Raster of a source whose values were checked when it was read; lazy."""
     source = plan.settings.sources[name]
-    assert isinstance(source, RASTERS)
+    assert isinstance(source, RasterSource)
     raster = source.raster(Path(plan.data), Findings(f"sources.{name}"), bounds)
     return raster.isel(time=0, drop=True) if source.cadence == "once" else raster

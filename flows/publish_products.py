@@ -24,6 +24,7 @@ from maps.page import HazardWords, SitePage, standard_layers
 from maps.site import build_site
 from maps.tables import publishable, write_csv, write_hxl_csv, write_xlsx
 from maps.words import notice
+from models.hazards import HAZARDS
 
 from .gaps import gaps_of
 from .indicators import long_table
@@ -100,8 +101,14 @@ def whole_cube(plan: Plan, work: str, sources: dict[str, xr.Dataset]) -> xr.Data
 def whole_table(plan: Plan, work: str, cube: xr.Dataset, subdistricts: gpd.GeoDataFrame) -> pd.DataFrame:
     """The score table of the as-of month, unrounded."""
     words = pd.read_parquet(stage(work) / "words.parquet").join(read_reasons(work))
-    cuts = plan.settings.risk.class_cut_points
-    return score_table(cube, words, subdistricts, hazards=tuple(plan.settings.hazards), class_cut_points=cuts)
+    return score_table(
+        cube,
+        words,
+        subdistricts,
+        hazards=tuple(plan.settings.hazards),
+        class_cut_points=plan.settings.risk.class_cut_points,
+        left_out=set(measurements(plan, work)) - set(facts(plan)),
+    )
 
 
 @computing("publish-tables")
@@ -176,6 +183,22 @@ def publish_rasters(plan: Plan, work: str, words: str) -> None:
 def source_cubes(plan: Plan, work: str) -> dict[str, xr.Dataset]:
     """Every source as it was read, on its own time axis."""
     return {name: read_cube(stage(work) / f"{name}.nc") for name in plan.settings.sources}
+
+
+def measurements(plan: Plan, work: str) -> list[str]:
+    """Variables of the sources and of the indices: too many for a table that people read."""
+    hazards = read_cube(stage(work) / "hazards.nc")
+    own = [str(v) for v in hazards.data_vars if not str(v).startswith("hazard")]
+    cubes = source_cubes(plan, work)
+    return own + [str(v) for name in cubes if name not in (RESIDENTS, DISPLACEMENT) for v in cubes[name].data_vars]
+
+
+def facts(plan: Plan) -> list[str]:
+    """What the table says of each hazard and of each indicator: the index that speaks, its rank and its age."""
+    told = ("index", "percentile", "scale_months", "age_months")
+    return [f"{name}_{key}" for name in plan.settings.assessed_hazards for key in told] + [
+        f"{name}_{HAZARDS[block.method].scored}" for name, block in plan.settings.indicators.items()
+    ]
 
 
 def history_variables(cube: xr.Dataset) -> list[str]:

@@ -23,6 +23,7 @@ from geodata.schema import Finding, Findings, InputError, Status, status_attrs, 
 from geodata.sources import read_source
 from models.protection import account_is_safe, protect
 
+from .hazard_inputs import years_of
 from .plan import Plan
 from .policy import computing, reading
 from .raster_means import by_subdistrict, read_by_subdistrict
@@ -68,6 +69,7 @@ def read_country(plan: Plan, kept: Path | None = None) -> Country:
     with_log(country, "boundaries", partial(_read_boundaries, country, plan, root))
     for name in settings.sources:
         with_log(country, f"sources.{name}", partial(_read_source, country, name, plan, kept))
+    check_calibrations(country, plan)
     note_the_calendar(country, plan)
     return country
 
@@ -247,3 +249,28 @@ def note_the_calendar(country: Country, plan: Plan) -> None:
                 "years after the as-of month calibrate; none of them speaks",
             )
         )
+
+
+def check_calibrations(country: Country, plan: Plan) -> None:
+    """Note an error for each block whose calibration years its source does not hold enough of."""
+    for section, blocks in (("hazards", plan.settings.assessed_hazards), ("indicators", plan.settings.indicators)):
+        for name, block in blocks.items():
+            needed, cube = getattr(block, "min_years", 0), country.cubes.get(block.source)
+            if not needed or cube is None:
+                continue
+            first, last = years_of(block, plan)
+            years = sorted(set(pd.DatetimeIndex(cube.indexes["time"]).year))
+            held = sum(first <= year <= last for year in years)
+            if held < needed:
+                source = plan.settings.sources[block.source]
+                found = f"{held} of the years {first} to {last} in a record of {years[0]} to {years[-1]}"
+                country.findings.append(
+                    Finding(
+                        "error",
+                        f"sources.{block.source}",
+                        source.path,
+                        f"calibration of {section}.{name}",
+                        found,
+                        f"at least {needed} (min_years), in [calibration] or calibration_years",
+                    )
+                )

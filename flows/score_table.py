@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,7 @@ def score_table(
     *,
     hazards: Sequence[str],
     class_cut_points: Sequence[float],
+    left_out: Collection[str] = (),
 ) -> pd.DataFrame:
     """Values, statuses and words of the last month of the cube.
 
@@ -40,6 +41,7 @@ def score_table(
     subdistricts : DataFrame, the subdistricts table
     hazards : every hazard of the country file, with or without a source
     class_cut_points : lower bounds of the classes above the first
+    left_out : names of variables that stand in the cube and the indicators alone
 
     Returns
     -------
@@ -49,12 +51,14 @@ def score_table(
     """
     last = cube.isel(time=-1)
     table = pd.DataFrame(subdistricts.drop(columns="geometry", errors="ignore"))
-    indices = [str(v) for v in cube.data_vars if f"{v}_status" in cube]
+    present = [str(v) for v in cube.data_vars if f"{v}_status" in cube and v not in left_out]
     wanted = [*COUNTS, *(f"hazard_{h}" for h in hazards), *SCORES, *FURTHER]
-    for name in [*wanted, *(i for i in indices if i not in wanted)]:
-        table[name], status = column(last, name)
+    columns: dict[str, np.ndarray] = {}
+    for name in dict.fromkeys([*wanted, *present]):
+        columns[name], status = column(last, name)
         if not name.startswith("contribution_"):  # a part of the risk has the status of the risk
-            table[f"{name}_status"] = status
+            columns[f"{name}_status"] = status
+    table = table.assign(**columns)
     table["risk_class"] = class_words(risk_class(xr.DataArray(table["risk"].to_numpy()), class_cut_points))
     table["alert_level"] = alert_levels(last)
     table["alert_basis"] = "monitoring"
