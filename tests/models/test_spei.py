@@ -351,3 +351,13 @@ def test_without_an_index_nothing_is_said():
     found = spei_drivers(rain, pet, spei(rain, pet, 3, CALIBRATION), 3, CALIBRATION)
     assert int(found.heat_index.item()) == -1
     assert all(int(found[f"{n}_status"].item()) == Status.insufficient_data for n in ("share_rain", "r_rain", "r_pet"))
+
+
+@pytest.mark.parametrize(("calibration", "known"), [((1981, 2009), False), ((1981, 2010), True)])
+@pytest.mark.parametrize("by_month", [True, False])
+def test_fewer_than_30_years_say_nothing_of_what_it_follows(calibration, known, by_month):
+    """The windows of 12 months that the record cannot hold are not asked for; a 30th year is."""
+    rain, pet = climate(cells=1)
+    found = spei_drivers(rain, pet, spei(rain, pet, 12, CALIBRATION), 12, calibration, by_month=by_month)
+    assert (found.r_rain.notnull() == known).all()
+    assert ((found.heat_index == -1) == (not known)).all()
