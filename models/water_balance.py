@@ -36,7 +36,7 @@ CASES = ("ratio", "no_use", "no_local_resource", "unknown")
 
 LEVELS = {"subdistrict": "pcode", "district": "adm2_pcode", "governorate": "adm1_pcode"}
 
-_REASONS = (Status.external_unknown, Status.exposure_unknown, Status.insufficient_data, Status.input_missing)
+_REASONS = (Status.external_unknown, Status.input_missing, Status.exposure_unknown, Status.insufficient_data)
 """Of several reasons why nothing is known, the first is told."""
 
 
