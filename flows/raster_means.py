@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from geodata.grids import grid_of
+from geodata.options import SourceOptions
 from geodata.rasters import RasterStack, bounds_of, judge, summarise
 from geodata.schema import Findings
 from geodata.water_codes import water_by_subdistrict
@@ -24,7 +25,7 @@ zonal_mean_step = reading("zonal-mean")(zonal_mean)
 water_step = reading("water-by-subdistrict")(water_by_subdistrict)
 
 
-def by_subdistrict(raster: xr.DataArray, quantity: str, subdistricts: gpd.GeoDataFrame) -> xr.Dataset:
+def by_subdistrict(raster: xr.DataArray, options: SourceOptions, subdistricts: gpd.GeoDataFrame) -> xr.Dataset:
     """A raster brought to the subdistricts, as its quantity asks: a mean, an area of ground, an area seen as water.
 
     Returns
@@ -32,11 +33,11 @@ def by_subdistrict(raster: xr.DataArray, quantity: str, subdistricts: gpd.GeoDat
     Dataset (time, pcode): ``value``, ``status``, ``coverage``; coordinate ``effective_cells`` (pcode)
     """
     weights = zonal_weights_step(grid_of(raster), subdistricts)
-    if quantity == "water_history":
-        out = water_step(raster, weights, subdistricts["area_km2"])
+    if isinstance(options, RasterStack) and options.quantity == "water_history":
+        out = water_step(raster, weights, subdistricts["area_km2"], options.min_observed_share)
     else:
         out = zonal_mean_step(raster, weights)
-    if quantity == "area_share":
+    if isinstance(options, RasterStack) and options.quantity == "area_share":
         ground = xr.DataArray(subdistricts["area_km2"].to_numpy(), dims="pcode")
         out["value"] = (out["value"] * ground).assign_attrs(units="km2")
     return out.assign_coords(effective_cells=("pcode", weights.n_eff))
@@ -62,7 +63,7 @@ def read_by_subdistrict(
         table = summarise(images, options, log)
         log.stop()
         told = xr.Dataset.from_dataframe(table.rename_axis("time").add_prefix(_TOLD))
-        return by_subdistrict(images, options.quantity, subdistricts).merge(told, join="exact")
+        return by_subdistrict(images, options, subdistricts).merge(told, join="exact")
 
     boundaries = [(f.path, f.sha256) for f in plan.inputs if f.source == "boundaries"]
     question = {"source": options.model_dump(mode="json"), "boundaries": boundaries, "code": code_version()}

@@ -102,9 +102,7 @@ def _read_source(country: Country, name: str, plan: Plan, kept: Path | None, log
             return
     values = read_source_step(options, Path(plan.data), log, units)
     if isinstance(values, xr.DataArray):
-        country.cubes[name] = raster_cube(
-            by_subdistrict(values, getattr(options, "quantity", ""), units), name, options
-        )
+        country.cubes[name] = raster_cube(by_subdistrict(values, options, units), name, options)
     elif name == DISPLACEMENT:
         country.sites, cube, country.households = placed_and_protected(values, options, units, log)
         log.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Literal
 
 import xarray as xr
@@ -28,9 +29,10 @@ class VegetationHealthOptions(HazardOptions):
 
 def _cells(rasters: xr.Dataset, options: VegetationHealthOptions, calibration: tuple[int, int]) -> xr.Dataset:
     ndvi, flags = kept_input(rasters, options.source)
-    lst, _ = kept_input(rasters, options.temperature)
+    lst, heat_flags = kept_input(rasters, options.temperature)
     out = vegetation_health(ndvi, lst, calibration, vci_weight=options.vci_weight, min_years=options.min_years)
-    return out.assign({f"{v}_status": with_input_status(out[f"{v}_status"], flags) for v in _ALL})
+    read = {"vci": (flags,), "tci": (flags, heat_flags), "vhi": (flags, heat_flags)}
+    return out.assign({f"{v}_status": reduce(with_input_status, read[v], out[f"{v}_status"]) for v in _ALL})
 
 
 def _index(inputs: xr.Dataset, options: VegetationHealthOptions, calibration: tuple[int, int]) -> xr.Dataset:

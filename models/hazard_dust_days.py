@@ -1,6 +1,8 @@
-"""Dust: how often it blows, against the same months of past years."""
+"""Method "dust_days": how often dust blows, against the same months of past years."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,19 @@ import xarray as xr
 from scipy.special import gammaincinv
 
 from geodata.schema import Status, require_units, status_attrs
+from models.hazards import HazardMethod, HazardOptions, SourceName, kept_input, with_input_status
 from models.percentile import percentile_of_month
+from models.scoring import HIGH_PERCENTILE, Breakpoints
+
+
+class DustOptions(HazardOptions):
+    """The days with dust of each month; the rank of twelve months is scored, since dust has a season."""
+
+    method: Literal["dust_days"] = "dust_days"
+    source: SourceName = "dust_days"
+    min_years: int = 20
+    breakpoints: Breakpoints = HIGH_PERCENTILE
+    breakpoints_source: str = "own choice: one year in 5, 10 and 20 at 4, 6 and 8"
 
 
 def dust_frequency(dust_days: xr.DataArray, calibration: tuple[int, int], *, min_years: int = 20) -> xr.Dataset:
@@ -74,3 +88,16 @@ def _usual_rate(
         v.where(n.notnull()).sel(month=monthly["time"].dt.month).drop_vars("month") for v in (mean, low, high)
     )
     return rate, low, high
+
+
+def _index(inputs: xr.Dataset, options: DustOptions, calibration: tuple[int, int]) -> xr.Dataset:
+    days, flags = kept_input(inputs, options.source)
+    out = dust_frequency(days, calibration, min_years=options.min_years)
+    for name in [str(v) for v in out.data_vars if str(v).endswith("_status")]:
+        out[name] = with_input_status(out[name], flags)
+    short = {"dust_percentile_12m": "percentile", "dust_percentile": "month_percentile", "dust_days_12m": "days_12m"}
+    whole = {**short, **{name: name.removeprefix("dust_") for name in map(str, out.data_vars) if "rate" in name}}
+    return out.rename({**whole, **{f"{old}_status": f"{new}_status" for old, new in short.items()}})
+
+
+METHOD = HazardMethod(DustOptions, _index, scored="percentile")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from geodata.schema import KEEPS_VALUE, ContractError, Status, check_cube, has_status
-from models.dust import dust_frequency
+from models.hazard_dust_days import dust_frequency
 
 CALIBRATION = (1991, 2020)
 
