@@ -11,25 +11,19 @@ analyst would receive them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyogrio
-import rasterio
 import shapely
 import xarray as xr
-import xlsxwriter
 from numpy.typing import NDArray
 from pyproj import Geod
-from rasterio.transform import from_origin
 
-from geodata.schema import SUBDISTRICT_COLUMNS, GridSpec
+from geodata.schema import SUBDISTRICT_COLUMNS
 from geodata.synthetic_climate import (
     DAILY_STEP,
     RAIN_STEP,
@@ -43,17 +37,27 @@ from geodata.synthetic_climate import (
     draw_rain,
     draw_vegetation,
     draw_water,
+    halved,
 )
-from geodata.synthetic_land import PREFIX, FloatArray, Land, draw_land, grid_around_country, to_degrees
+from geodata.synthetic_country import CountryOptions, SyntheticCountry, Truth, Waterways
+from geodata.synthetic_farms import draw_farms
+from geodata.synthetic_files import write_files
+from geodata.synthetic_ground import (
+    Ground,
+    draw_curve_number,
+    draw_dust,
+    draw_greenness,
+    draw_soil_moisture,
+    soil_water,
+)
+from geodata.synthetic_heat import HeatWave, Temperature, draw_temperature
+from geodata.synthetic_land import FloatArray, Land, draw_land, grid_around_country, to_degrees
 from geodata.synthetic_names import COUNTRY_NAME
 from geodata.synthetic_people import PEOPLE_PER_HOUSEHOLD, displace, period_columns, settle_residents
+from geodata.synthetic_rivers import MAIN, InflowGap, LowInflow, draw_inflow, draw_network, plan_gap
+from geodata.synthetic_water import draw_history, reservoir_area
 
-NODATA = -9999.0
-"""What stands for "no value" in the GeoTIFFs, as in CHIRPS."""
-
-LAYER = "synthetic_adm3"
 GEOD = Geod(ellps="WGS84")
-FIXED_DATE = datetime(2024, 4, 1)
 
 __all__ = [
     "COUNTRY_NAME",
@@ -67,119 +71,6 @@ __all__ = [
     "square_subdistricts",
     "write_country",
 ]
-
-
-@dataclass(frozen=True)
-class CountryOptions:
-    """What country to draw.
-
-    Parameters
-    ----------
-    seed : int, the same seed gives the same bytes
-    first : str, "YYYY-MM", first month of rain, at least 15 years before the last
-    as_of : str, "YYYY-MM", last month of rain: the month a demo speaks about
-    subdistricts : int
-    daily_years, vegetation_years : int, length of these records
-    """
-
-    seed: int = 1
-    first: str = "1984-01"
-    as_of: str = "2024-03"
-    subdistricts: int = 60
-    daily_years: int = 12
-    vegetation_years: int = 10
-
-    def __post_init__(self) -> None:
-        if len(self.months()) < 180:
-            raise ValueError(f"{self.first} to {self.as_of} is shorter than the 15 years a country needs")
-
-    def months(self) -> pd.DatetimeIndex:
-        """Month starts of the rain record."""
-        return pd.date_range(self.first, self.as_of, freq="MS")
-
-    def season_start(self, seasons_ago: int = 0) -> pd.Timestamp:
-        """October in which the rain season of ``as_of`` began, or an earlier one."""
-        end = pd.Timestamp(self.as_of)
-        return pd.Timestamp(end.year - (end.month < 10) - seasons_ago, 10, 1)
-
-    def rounds(self) -> tuple[str, ...]:
-        """As-of dates of the displacement rounds: a year, half a year and a month before the end."""
-        end = pd.Timestamp(self.as_of)
-        return tuple(str((end - pd.DateOffset(months=n) + pd.offsets.MonthEnd(0)).date()) for n in (12, 6, 1))
-
-    def water_years(self) -> range:
-        """Calendar years of surface water, the last one complete at ``as_of``."""
-        end = pd.Timestamp(self.as_of)
-        return range(pd.Timestamp(self.first).year, end.year + (end.month == 12))
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What was planted.
-
-    Parameters
-    ----------
-    drought : the drought of the day, three rain seasons up to ``as_of``
-    earlier_drought, wet_spell : spells of the record
-    cloudburst : in a dry valley, in the as-of month
-    marsh_loss : from when, and towards which side
-    lost_marsh_pcodes : subdistricts that lost more than half of their water to it
-    years_without_imagery : years in which the water raster reads almost nothing
-    small_counts : per round, the subdistricts with 1 to 4 displaced households
-    closed_camp, stray_site : location ids
-    closed_camp_pcode : str
-    residents_unknown : subdistricts without a row in the table of residents
-    """
-
-    drought: Spell
-    earlier_drought: Spell
-    wet_spell: Spell
-    cloudburst: Cloudburst
-    marsh_loss: MarshLoss
-    lost_marsh_pcodes: tuple[str, ...]
-    years_without_imagery: tuple[int, ...]
-    small_counts: dict[str, tuple[str, ...]]
-    closed_camp: str
-    closed_camp_pcode: str
-    stray_site: str
-    residents_unknown: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class SyntheticCountry:
-    """The country in memory, before any file is written.
-
-    Parameters
-    ----------
-    subdistricts : GeoDataFrame [pcode], as the waist promises them, and ``landscape``
-    climate : Climate, rain mm/month, daily rain mm/day, vegetation 1, water 1; each (time, lat, lon)
-    residents : Series [pcode], people; a few units are absent
-    rounds : per date "YYYY-MM-DD", a displacement list in the DTM layout, totals row last
-    unit_of_site : Series [location id], p-code
-    """
-
-    options: CountryOptions
-    land: Land
-    climate: Climate
-    residents: pd.Series
-    rounds: dict[str, pd.DataFrame]
-    unit_of_site: pd.Series
-    truth: Truth
-
-    @property
-    def subdistricts(self) -> gpd.GeoDataFrame:
-        """Index pcode, columns of the waist, geometry in EPSG:4326."""
-        return self.land.subdistricts
-
-    @property
-    def rain(self) -> xr.DataArray:
-        """Monthly rain, mm/month, (time, lat, lon)."""
-        return self.climate.rain
-
-    @property
-    def daily_rain(self) -> xr.DataArray:
-        """Daily rain, mm/day, (time, lat, lon), on a grid twice as coarse as the monthly one."""
-        return self.climate.daily_rain
 
 
 # ------------------------------------------------------------------ drawing
@@ -196,17 +87,24 @@ def make_country(seed: int = 1, options: CountryOptions | None = None) -> Synthe
         What country to draw, seed included.
     """
     options = options or CountryOptions(seed=seed)
-    # One stream per theme, so that a change in one leaves the others as they were.
-    streams = [np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(options.seed).spawn(6)]
+    # One stream per theme, so that a change in one leaves the others as they were; a new theme goes last.
+    streams = [np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(options.seed).spawn(11)]
     land = draw_land(streams[0], options.subdistricts)
-    drought, earlier, wet = _plan_spells(streams[1], land, options)
+    spells = _plan_spells(streams[1], land, options)
+    drought, earlier, wet = spells
     burst = _plan_cloudburst(streams[1], land, drought, options)
-    rain, normal = draw_rain(streams[2], options.months(), (drought, earlier, wet))
-    climate, loss, blind = _rasters(streams[3:5], land, rain, normal, burst, options)
+    rain, normal = draw_rain(streams[2], options.months(), spells)
+    climate, loss, blind, flow = _rasters(streams[3:5], land, rain, normal, burst, options)
     residents = settle_residents(streams[5], land, _unit_means(land, normal))
     strength = drought.strength(to_degrees(land.centres_km()))
     moved = displace(streams[5], land, residents, strength, options.rounds())
     unknown = _uncounted(land, [burst.pcode, *moved.small[options.rounds()[-1]]])
+    wave = _plan_heat_wave(streams[6], land, options)
+    temperature = _temperature(streams[6], land, halved(rain), halved(normal), climate, spells, wave, options)
+    spring = _plan_dust(streams[8], land, options)
+    ground, no_dust = _ground(streams[7:9], land, rain, normal, temperature, flow, spring, options)
+    waterways, unseen, low, gap = _waterways(streams[9], land, climate.water, blind, flow, options)
+    farms = draw_farms(streams[10], land, waterways.network)
     truth = Truth(
         drought=drought,
         earlier_drought=earlier,
@@ -220,9 +118,27 @@ def make_country(seed: int = 1, options: CountryOptions | None = None) -> Synthe
         closed_camp_pcode=str(moved.unit_of_site[moved.closed_camp]),
         stray_site=moved.stray,
         residents_unknown=unknown,
+        heat_wave=wave,
+        dusty_spring=spring,
+        dust_unknown=no_dust,
+        months_without_imagery=unseen,
+        low_inflow=low,
+        inflow_gap=gap,
+        fields_unknown=farms.fields_unknown,
+        herds_unknown=farms.herds_unknown,
     )
     return SyntheticCountry(
-        options, land, climate, residents.drop(list(unknown)), moved.rounds, moved.unit_of_site, truth
+        options=options,
+        land=land,
+        climate=climate,
+        temperature=temperature,
+        ground=ground,
+        waterways=waterways,
+        farms=farms,
+        residents=residents.drop(list(unknown)),
+        rounds=moved.rounds,
+        unit_of_site=moved.unit_of_site,
+        truth=truth,
     )
 
 
@@ -266,8 +182,11 @@ def _rasters(
     normal: FloatArray,
     burst: Cloudburst,
     options: CountryOptions,
-) -> tuple[Climate, MarshLoss, tuple[int, ...]]:
-    """All rasters of the country, the loss of marshes, and the years without imagery."""
+) -> tuple[Climate, MarshLoss, tuple[int, ...], FloatArray]:
+    """Rain, vegetation and water, the loss of marshes, the years without imagery, and the river of each month.
+
+    The river of a month is that of its year, relative to normal; the year that is not over has that of the last.
+    """
     months, years = options.months(), options.water_years()
     recent = int(months.searchsorted(options.season_start(options.daily_years)))
     daily, days = draw_daily(rngs[0], rain[recent:], months[recent:])
@@ -288,7 +207,7 @@ def _rasters(
         ),
         water=as_raster(water, year_starts, WATER_STEP, 3, "surface_water", "1", "Share of the cell covered by water"),
     )
-    return climate, loss, blind
+    return climate, loss, blind, flow[np.minimum(months.year - years[0], len(years) - 1)]
 
 
 def _river_flow(rain: FloatArray, normal: FloatArray, months: pd.DatetimeIndex, years: Sequence[int]) -> FloatArray:
@@ -306,6 +225,78 @@ def _unit_means(land: Land, values: FloatArray) -> FloatArray:
     count = len(land.subdistricts)
     cells = np.bincount(unit[inside], minlength=count)
     return np.bincount(unit[inside], weights=values[inside], minlength=count) / np.maximum(cells, 1)
+
+
+def _plan_heat_wave(rng: np.random.Generator, land: Land, options: CountryOptions) -> HeatWave:
+    """Nine very hot days over part of the plain in the last July that is well over."""
+    first = options.last_complete(7) + pd.Timedelta(days=int(rng.integers(3, 20)))
+    middle = (rng.uniform(-90, 90), rng.uniform(-130, 0))
+    lon, lat = (float(v) for v in to_degrees(np.array(middle)))
+    wave = HeatWave(str(first.date()), str((first + pd.Timedelta(days=8)).date()), 6.5, lon, lat, 130, ())
+    return replace(wave, pcodes=_codes(land, wave.strength(to_degrees(land.centres_km())) > 0.8))
+
+
+def _plan_dust(rng: np.random.Generator, land: Land, options: CountryOptions) -> Spell:
+    """The last spring that is over: four times the dust in part of the country."""
+    first = options.last_complete(3)
+    middle = (rng.uniform(-90, 90), rng.uniform(-130, 20))
+    return _spell(land, first, first + pd.DateOffset(months=2), 4.0, middle, 160)
+
+
+def _temperature(
+    rng: np.random.Generator,
+    land: Land,
+    rain: FloatArray,
+    normal: FloatArray,
+    climate: Climate,
+    spells: Sequence[Spell],
+    wave: HeatWave,
+    options: CountryOptions,
+) -> Temperature:
+    """Temperature where land is."""
+    drawn = draw_temperature(rng, options.months(), rain, normal, climate.daily_rain, spells, wave)
+    covered = land.covers(grid_around_country(DAILY_STEP))
+    return Temperature(**{name: raster.where(covered) for name, raster in vars(drawn).items()})
+
+
+def _ground(
+    rngs: Sequence[np.random.Generator],
+    land: Land,
+    rain: FloatArray,
+    normal: FloatArray,
+    temperature: Temperature,
+    flow: FloatArray,
+    spring: Spell,
+    options: CountryOptions,
+) -> tuple[Ground, str]:
+    """Soil, greenness, surface temperature, curve numbers and dust, and the district without dust reports."""
+    months = options.months()
+    covered = land.covers(grid_around_country(DAILY_STEP))
+    water = soil_water(halved(rain), months)
+    moisture = draw_soil_moisture(rngs[0], water, options.since(options.long_years)).where(covered)
+    times = options.since(options.recent_years)
+    ndvi, lst = draw_greenness(rngs[0], land, water, halved(normal), temperature, times, flow[-len(times) :])
+    number = draw_curve_number(rngs[0], land)
+    dust, silent = draw_dust(rngs[1], land, rain, months, len(options.since(options.long_years)), spring)
+    return Ground(moisture, ndvi, lst, number, dust), silent
+
+
+def _waterways(
+    rng: np.random.Generator,
+    land: Land,
+    water: xr.DataArray,
+    blind: Sequence[int],
+    flow: FloatArray,
+    options: CountryOptions,
+) -> tuple[Waterways, tuple[str, ...], LowInflow, InflowGap]:
+    """Monthly surface water, reservoir, network and inflow; months without imagery, and what was planted."""
+    times = options.since(options.recent_years)
+    history, unseen = draw_history(rng, land, water, blind, times)
+    network = draw_network(rng, land)
+    low = LowInflow(MAIN, f"{options.season_start(1):%Y-%m}", options.as_of, 0.42)
+    gap = plan_gap(rng, network, times)
+    inflow = draw_inflow(rng, times, flow[-len(times) :], low, gap)
+    return Waterways(history, reservoir_area(land, water, blind), network, inflow), unseen, low, gap
 
 
 def _lost_marshes(land: Land, water: xr.DataArray, first_year: int, blind: Sequence[int]) -> tuple[str, ...]:
@@ -346,124 +337,8 @@ def write_country(folder: Path | str, seed: int = 1, options: CountryOptions | N
     SyntheticCountry, the same country in memory, with its truth
     """
     country = make_country(seed, options)
-    root = Path(folder)
-    for name in ("boundaries", "names", "rainfall", "vegetation", "water", "residents", "displacement"):
-        (root / name).mkdir(parents=True, exist_ok=True)
-    _write_boundaries(root, country.subdistricts)
-    _write_rain(root / "rainfall", country.rain)
-    _write_netcdf(root / "rainfall" / "daily_rain.nc", country.daily_rain, 0.1)
-    _write_netcdf(root / "vegetation" / "vegetation_anomaly.nc", country.climate.vegetation, 0.01)
-    _write_water(root / "water" / "surface_water_yearly.tif", country.climate.water)
-    _write_residents(root / "residents" / "residents.csv", country)
-    for as_of, listed in country.rounds.items():
-        _write_list(root / "displacement" / f"idp_list_{as_of}.xlsx", listed)
+    write_files(Path(folder), country)
     return country
-
-
-def _write_boundaries(root: Path, units: gpd.GeoDataFrame) -> None:
-    """Boundaries with COD columns (no Sorani, as in most CODs), and the Sorani names as a table."""
-    parent = {"ADM2": "adm2", "ADM1": "adm1"}
-    cod = {"ADM3_EN": units["name_en"], "ADM3_AR": units["name_ar"], "ADM3_PCODE": units.index}
-    for upper, lower in parent.items():
-        cod |= {
-            f"{upper}_EN": units[f"{lower}_name"],
-            f"{upper}_AR": units[f"{lower}_name_ar"],
-            f"{upper}_PCODE": units[f"{lower}_pcode"],
-        }
-    cod |= {"ADM0_EN": COUNTRY_NAME["en"], "ADM0_AR": COUNTRY_NAME["ar"], "ADM0_PCODE": PREFIX}
-    table = gpd.GeoDataFrame(cod, geometry=units.geometry.to_numpy(), crs="EPSG:4326", index=units.index)
-    target = root / "boundaries" / f"{LAYER}.gpkg"
-    target.unlink(missing_ok=True)
-    with _fixed_clock():
-        pyogrio.write_dataframe(table.reset_index(drop=True), target, layer=LAYER, driver="GPKG")
-    pairs = [("pcode", "name_ckb"), ("adm2_pcode", "adm2_name_ckb"), ("adm1_pcode", "adm1_name_ckb")]
-    flat = units.reset_index()
-    names = pd.concat([flat[list(pair)].set_axis(["PCODE", "NAME_CKB"], axis=1) for pair in pairs]).drop_duplicates()
-    names.sort_values("PCODE").to_csv(root / "names" / "names_ckb.csv", index=False, lineterminator="\n")
-
-
-@contextmanager
-def _fixed_clock() -> Iterator[None]:
-    """A GeoPackage carries its time of writing; GDAL takes it from here."""
-    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": f"{FIXED_DATE:%Y-%m-%dT%H:%M:%S.000Z}"})
-    try:
-        yield
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
-
-
-def _write_rain(folder: Path, rain: xr.DataArray) -> None:
-    """One GeoTIFF per month, as rain products are delivered."""
-    profile = _profile(grid_around_country(RAIN_STEP))
-    values = rain.to_numpy()
-    with rasterio.Env():
-        for month, layer in zip(pd.DatetimeIndex(rain.time.to_numpy()), values, strict=True):
-            with rasterio.open(folder / f"rain_{month:%Y}.{month:%m}.tif", "w", **profile) as file:
-                file.write(layer, 1)
-
-
-def _write_water(target: Path, water: xr.DataArray) -> None:
-    """One band per year, the year as the band's description."""
-    with rasterio.open(target, "w", **_profile(grid_around_country(WATER_STEP), water.sizes["time"])) as file:
-        file.write(water.to_numpy())
-        file.descriptions = tuple(str(year) for year in water.time.dt.year.to_numpy())
-
-
-def _profile(grid: GridSpec, bands: int = 1) -> dict[str, object]:
-    return {
-        "driver": "GTiff",
-        "dtype": "float32",
-        "nodata": NODATA,
-        "crs": grid.crs,
-        "transform": from_origin(grid.west, grid.north, grid.dx, grid.dy),
-        "width": grid.width,
-        "height": grid.height,
-        "count": bands,
-        "compress": "deflate",
-        "predictor": 3,
-        "interleave": "band",
-    }
-
-
-def _write_netcdf(target: Path, values: xr.DataArray, precision: float) -> None:
-    """CF-NetCDF packed into 16-bit integers."""
-    target.unlink(missing_ok=True)
-    packed = values.to_dataset()
-    packed[values.name].attrs.pop("crs", None)
-    packed["lat"].attrs.update(standard_name="latitude", units="degrees_north")
-    packed["lon"].attrs.update(standard_name="longitude", units="degrees_east")
-    packed.attrs["Conventions"] = "CF-1.8"
-    how = {"dtype": "int16", "scale_factor": precision, "_FillValue": -32768, "zlib": True, "complevel": 2}
-    packed.to_netcdf(
-        target,
-        engine="netcdf4",
-        encoding={values.name: how, "time": {"units": "days since 1980-01-01", "dtype": "int32"}},
-    )
-
-
-def _write_residents(target: Path, country: SyntheticCountry) -> None:
-    """Residents per p-code; a unit that nobody counted has no row."""
-    reference = pd.Timestamp(country.options.as_of).year - 4
-    table = pd.DataFrame(
-        {
-            "pcode": country.residents.index,
-            "name_en": country.subdistricts.loc[country.residents.index, "name_en"].to_numpy(),
-            "residents": country.residents.to_numpy(),
-            "reference_year": reference,
-        }
-    )
-    table.to_csv(target, index=False, lineterminator="\n")
-
-
-def _write_list(target: Path, listed: pd.DataFrame) -> None:
-    """A displacement list: one sheet, header in the first row, totals in the last."""
-    with xlsxwriter.Workbook(target) as book:
-        book.set_properties({"title": "IDP list of an invented country", "created": FIXED_DATE})
-        sheet = book.add_worksheet("Sheet")
-        sheet.write_row(0, 0, listed.columns)
-        for number, row in enumerate(listed.astype(object).to_numpy(), start=1):
-            sheet.write_row(number, 0, [None if pd.isna(value) else value for value in row])
 
 
 # ------------------------------------------------------------------ small things for tests

@@ -33,14 +33,21 @@ DRY_CHANCE = np.array([0.05, 0.06, 0.08, 0.17, 0.48, 0.98, 1.0, 1.0, 0.94, 0.38,
 SHAPE = np.array([2.4, 2.4, 2.2, 1.6, 1.1, 0.9, 0.9, 0.9, 0.9, 1.1, 1.7, 2.3])
 
 
+def fading(lonlat: FloatArray, lon: float, lat: float, radius_km: float) -> FloatArray:
+    """1 in the heart around a place, half at ``radius_km``, 0 far away; at places (..., 2), degrees."""
+    apart = to_km(lonlat) - to_km(np.array([lon, lat]))
+    distance = np.hypot(apart[..., 0], apart[..., 1])
+    return 1 / (1 + np.exp((distance - radius_km) / (0.2 * radius_km)))
+
+
 @dataclass(frozen=True)
 class Spell:
-    """A dry or wet spell that was planted.
+    """Months that were planted: of little or much rain, or of dust.
 
     Parameters
     ----------
     first, last : str, "YYYY-MM", both within the spell
-    factor : float, what the rain in the heart of the spell was multiplied with
+    factor : float, what the rain, or the dust days, in the heart of the spell were multiplied with
     lon, lat : float, degrees, the middle
     radius_km : float, where the effect has fallen to half
     pcodes : the subdistricts whose centre lies in the heart (the effect is above 80 %)
@@ -60,9 +67,7 @@ class Spell:
 
     def strength(self, lonlat: FloatArray) -> FloatArray:
         """Effect of the spell at places (..., 2), degrees: 1 in the heart, 0 far away."""
-        apart = to_km(lonlat) - to_km(np.array([self.lon, self.lat]))
-        distance = np.hypot(apart[..., 0], apart[..., 1])
-        return 1 / (1 + np.exp((distance - self.radius_km) / (0.2 * self.radius_km)))
+        return fading(lonlat, self.lon, self.lat, self.radius_km)
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ class Cloudburst:
 
     def rain(self, grid: GridSpec) -> FloatArray:
         """Rain of the day, mm, (lat, lon)."""
-        apart = _cell_km(grid) - to_km(np.array([self.lon, self.lat]))
+        apart = cell_km(grid) - to_km(np.array([self.lon, self.lat]))
         return self.mm * np.exp(-(apart**2).sum(axis=-1) / (2 * self.radius_km**2))
 
 
@@ -132,7 +137,7 @@ def draw_rain(
 
 def _normal_year(rng: np.random.Generator, grid: GridSpec) -> FloatArray:
     """Mean rain of a year, mm, (lat, lon): mountains in the north and east, desert in the south-west."""
-    east, north = np.moveaxis(_cell_km(grid), -1, 0)
+    east, north = np.moveaxis(cell_km(grid), -1, 0)
     hills = smooth_noise(rng, 1, (grid.height, grid.width), 4)[0]
     place = np.clip(north / 250 + 0.12 * east / 200, -1.1, 1.1)
     return np.exp(np.interp(place, [-1.1, -0.6, 0.0, 1.1], np.log([42, 75, 185, 700])) + 0.08 * hills)
@@ -181,11 +186,26 @@ def smooth_noise(rng: np.random.Generator, count: int, shape: tuple[int, int], r
     return smooth[:, : shape[0], : shape[1]] * np.float32(2 * reach * np.sqrt(np.pi))
 
 
+def broad_noise(rng: np.random.Generator, count: int, shape: tuple[int, int], reach: float) -> NDArray[np.float32]:
+    """As `smooth_noise`, made of bumps a little under ``reach`` cells apart: quick where there are many fields."""
+    sides = [np.arange(-2 * reach, size + 2 * reach, 0.9 * reach) for size in shape]
+    bumps = [np.exp(-((np.arange(n)[:, None] - at) ** 2) / (2 * reach**2)) for n, at in zip(shape, sides, strict=True)]
+    heights = rng.standard_normal((count, *map(len, sides)), dtype="float32")
+    unit = [(b / np.linalg.norm(b, axis=1, keepdims=True)).astype("float32") for b in bumps]
+    return unit[0] @ heights @ unit[1].T
+
+
+def halved(fields: FloatArray) -> FloatArray:
+    """Means of two by two cells of fields (..., lat, lon)."""
+    height, width = fields.shape[-2:]
+    return fields.reshape(*fields.shape[:-2], height // 2, 2, width // 2, 2).mean(axis=(-3, -1))
+
+
 def draw_daily(
     rng: np.random.Generator, rain: FloatArray, months: pd.DatetimeIndex
 ) -> tuple[FloatArray, pd.DatetimeIndex]:
     """Spread monthly rain (time, lat, lon) over days on a grid twice as coarse; months keep their sum."""
-    coarse = rain.reshape(len(months), rain.shape[1] // 2, 2, rain.shape[2] // 2, 2).mean(axis=(2, 4))
+    coarse = halved(rain)
     days = pd.date_range(months[0], months[-1] + pd.offsets.MonthEnd(0), freq="D")
     storm = np.maximum(smooth_noise(rng, len(days), coarse.shape[1:], 3) - 0.25, 0)
     starts = np.flatnonzero(days.day == 1)
@@ -245,7 +265,7 @@ def draw_water(
         Years with hardly any imagery: they read almost no water, as real yearly products do.
     """
     grid = grid_around_country(WATER_STEP)
-    km, points = _cell_km(grid), shapely.points(np.stack(np.meshgrid(*cell_centres(grid)), axis=-1))
+    km, points = cell_km(grid), shapely.points(np.stack(np.meshgrid(*cell_centres(grid)), axis=-1))
     to_river = shapely.distance(land.river, points) * 100
     middle = to_km(shapely.get_coordinates(land.marsh.centroid)[0])
     towards = (km - middle) @ np.array([np.cos(loss.bearing), np.sin(loss.bearing)])
@@ -253,7 +273,7 @@ def draw_water(
         land.marsh, points
     )
     ragged = np.clip(0.75 + 0.35 * smooth_noise(rng, 1, depth.shape, 1.2)[0], 0.1, 1)
-    lake = 0.9 / (1 + np.exp((np.hypot(*np.moveaxis(km - _lake_km(land), -1, 0)) - 11) / 1.6))
+    lake = 0.9 / (1 + np.exp((np.hypot(*np.moveaxis(km - lake_km(land), -1, 0)) - 11) / 1.6))
     inside = shapely.contains(land.outline.buffer(0.03), points)
     water = np.empty((len(years), *depth.shape))
     for i, year in enumerate(years):
@@ -265,13 +285,13 @@ def draw_water(
     return water
 
 
-def _lake_km(land: Land) -> FloatArray:
+def lake_km(land: Land) -> FloatArray:
     """Middle of the reservoir: on the river, a quarter of the way from the north-west."""
     main = max(shapely.get_parts(land.river), key=lambda part: part.length)
     return to_km(shapely.get_coordinates(main.interpolate(0.22, normalized=True))[0])
 
 
-def _cell_km(grid: GridSpec) -> FloatArray:
+def cell_km(grid: GridSpec) -> FloatArray:
     """Cell centres, (lat, lon, 2), kilometres east and north of the middle of the country."""
     return to_km(np.stack(np.meshgrid(*cell_centres(grid)), axis=-1))
 

@@ -57,12 +57,15 @@ class Land:
     ----------
     subdistricts : GeoDataFrame [pcode], as the waist promises them
     outline, river, marsh : shapely geometries, degrees
+    main, tributary : LineString, degrees, the two courses of the river downstream, from beyond the border on
     """
 
     subdistricts: gpd.GeoDataFrame
     outline: Polygon
     river: shapely.Geometry
     marsh: Polygon
+    main: LineString
+    tributary: LineString
 
     def centres_km(self) -> FloatArray:
         """Centroid of each subdistrict, (unit, 2), kilometres east and north."""
@@ -76,6 +79,18 @@ class Land:
         found = np.full(points.size, -1, dtype=np.intp)
         found[cells] = units
         return found.reshape(lon.shape)
+
+    def nearest_unit(self, grid: GridSpec) -> NDArray[np.intp]:
+        """Row number of the subdistrict at or nearest to each cell centre, (lat, lon)."""
+        lon, lat = np.meshgrid(*cell_centres(grid))
+        tree = shapely.STRtree(self.subdistricts.geometry.to_numpy())
+        return tree.nearest(shapely.points(lon.ravel(), lat.ravel())).reshape(lon.shape)
+
+    def covers(self, grid: GridSpec) -> NDArray[np.bool_]:
+        """True for each cell (lat, lon) of which any part may lie in the country."""
+        lon, lat = np.meshgrid(*cell_centres(grid))
+        half_diagonal = float(np.hypot(grid.dx, grid.dy)) / 2
+        return shapely.distance(self.outline, shapely.points(lon, lat)) <= half_diagonal
 
 
 def cell_centres(grid: GridSpec) -> tuple[FloatArray, FloatArray]:
@@ -99,11 +114,14 @@ def draw_land(rng: np.random.Generator, n_subdistricts: int) -> Land:
     names = NameGiver(rng)
     units = _name_units(shapes, names, _landscape(shapes, river, marsh))
     country = shapely.union_all(units.geometry.to_numpy())
+    main, tributary = shapely.get_parts(_in_degrees(river))
     return Land(
         subdistricts=units,
         outline=country,
         river=shapely.intersection(_in_degrees(river), country),
         marsh=_in_degrees(marsh),
+        main=main,
+        tributary=tributary,
     )
 
 

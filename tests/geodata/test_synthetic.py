@@ -1,6 +1,7 @@
 """The synthetic country: a believable land, files as an analyst gets them, and a truth that can be found again."""
 
 import hashlib
+import tomllib
 from itertools import pairwise
 from pathlib import Path
 
@@ -319,21 +320,36 @@ def test_same_seed_same_bytes_and_another_seed_another_country(folder, tmp_path)
 
 
 def test_the_folder_is_small_and_complete(folder):
-    """483 months of rain, three lists, one of each other file, under 25 MB."""
+    """483 months of rain, three lists, one of each other file, under 9 MB."""
     names = digests(folder).keys()
     assert sum(name.startswith("rainfall/rain_") for name in names) == 483
     assert sorted(name for name in names if not name.startswith("rainfall/rain_")) == [
+        "agriculture/irrigated_area.csv",
+        "agriculture/livestock.csv",
         "boundaries/synthetic_adm3.gpkg",
         "displacement/idp_list_2023-03-31.xlsx",
         "displacement/idp_list_2023-09-30.xlsx",
         "displacement/idp_list_2024-02-29.xlsx",
+        "dust/dust_days.csv",
         "names/names_ckb.csv",
         "rainfall/daily_rain.nc",
         "residents/residents.csv",
+        "soil_moisture/soil_moisture.nc",
+        "temperature/tmax_daily.nc",
+        "temperature/tmax_monthly.nc",
+        "temperature/tmin_daily.nc",
+        "temperature/tmin_monthly.nc",
+        "terrain/curve_number.tif",
+        "vegetation/lst.nc",
+        "vegetation/ndvi.nc",
         "vegetation/vegetation_anomaly.nc",
+        "water/border_inflow.csv",
+        "water/network.toml",
+        "water/reservoir_area.csv",
         "water/surface_water_yearly.tif",
+        "water/water_history.tif",
     ]
-    assert sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) < 25e6
+    assert sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) < 9e6
 
 
 def test_rasters_hold_the_same_values_at_the_same_places(folder):
@@ -343,6 +359,14 @@ def test_rasters_hold_the_same_values_at_the_same_places(folder):
     with rasterio.open(folder / "rainfall" / "rain_2019.01.tif") as file:
         assert next(file.sample([(lon, lat)]))[0] == country.rain.sel(time="2019-01-01", lat=lat, lon=lon).item()
         assert file.nodata == -9999
+    with rasterio.open(folder / "water" / "water_history.tif") as file:
+        assert (file.read() == country.waterways.water_history.to_numpy()).all()
+        assert file.nodata is None  # 0 is a code
+        assert (file.descriptions[0], file.descriptions[-1]) == ("2004-01", "2024-03")
+    with rasterio.open(folder / "terrain" / "curve_number.tif") as file:
+        number = country.ground.curve_number.sel(lat=lat, lon=lon, method="nearest").item()
+        assert next(file.sample([(lon, lat)]))[0] == number
+        assert (file.read(1, masked=True).mask == country.ground.curve_number.isnull().to_numpy()).all()
     with rasterio.open(folder / "water" / "surface_water_yearly.tif") as file:
         assert file.descriptions == tuple(str(year) for year in range(1984, 2024))
         wet = country.climate.water.isel(time=0).stack(cell=("lat", "lon")).idxmax().item()
@@ -350,6 +374,13 @@ def test_rasters_hold_the_same_values_at_the_same_places(folder):
     for name, values in (
         ("rainfall/daily_rain.nc", country.daily_rain),
         ("vegetation/vegetation_anomaly.nc", country.climate.vegetation),
+        ("vegetation/ndvi.nc", country.ground.ndvi),
+        ("vegetation/lst.nc", country.ground.lst),
+        ("soil_moisture/soil_moisture.nc", country.ground.soil_moisture),
+        ("temperature/tmax_daily.nc", country.temperature.tmax_daily),
+        ("temperature/tmin_daily.nc", country.temperature.tmin_daily),
+        ("temperature/tmax_monthly.nc", country.temperature.tmax_monthly),
+        ("temperature/tmin_monthly.nc", country.temperature.tmin_monthly),
     ):
         with xr.open_dataset(folder / name) as stored:
             np.testing.assert_allclose(stored[values.name].to_numpy(), values.to_numpy(), atol=1e-4)
@@ -377,6 +408,59 @@ def test_tables_hold_what_memory_holds(folder):
         assert stored["Arabic Name"][:-1].tolist() == listed["Arabic Name"][:-1].tolist()
 
 
+def test_water_farms_and_dust_hold_what_memory_holds(folder):
+    """Plain tables as they are, codes as text; the network with the names, shares and limits of memory."""
+    country = synthetic.make_country(1)
+    for name, table in (
+        ("agriculture/irrigated_area.csv", country.farms.irrigated_area),
+        ("agriculture/livestock.csv", country.farms.livestock),
+        ("dust/dust_days.csv", country.ground.dust_days),
+        ("water/border_inflow.csv", country.waterways.border_inflow),
+        ("water/reservoir_area.csv", country.waterways.reservoir_area),
+    ):
+        stored = pd.read_csv(folder / name)
+        pd.testing.assert_frame_equal(stored, table, check_dtype=False)
+    written = tomllib.loads((folder / "water" / "network.toml").read_text("utf-8"))
+    network = country.waterways.network
+    assert [(n["name"], n["kind"]) for n in written["node"]] == [(n.name, n.kind) for n in network.nodes]
+    for node, own in zip(written["node"], network.nodes, strict=True):
+        drawn = [(s, 1.0) if isinstance(s, str) else (s["pcode"], s["share"]) for s in node.get("serves", [])]
+        assert dict(drawn) == own.serves
+        limits = {key: value for key, value in node.items() if key not in ("name", "kind", "serves")}
+        assert limits == {key: list(v) if isinstance(v, tuple) else v for key, v in own.limits.items()}
+    assert [(k["from"], k["to"], k["share"], k["loss"]) for k in written["link"]] == [
+        (k.source, k.target, k.share, k.loss) for k in network.links
+    ]
+
+
+def test_files_say_that_they_are_synthetic(folder):
+    """Rasters with a title, and the network in its first line."""
+    for path in (*(folder / "temperature").glob("*.nc"), folder / "soil_moisture/soil_moisture.nc"):
+        with xr.open_dataset(path) as stored:
+            assert stored.attrs["title"].startswith("SYNTHETIC")
+    with rasterio.open(folder / "water" / "water_history.tif") as file:
+        assert file.tags()["TIFFTAG_IMAGEDESCRIPTION"].startswith("SYNTHETIC")
+    assert (folder / "water" / "network.toml").read_text("utf-8").startswith("# SYNTHETIC")
+
+
+def test_a_new_theme_leaves_the_others_as_they_were():
+    """Regression: seed 1 as it was drawn before temperature, ground, rivers and farms had streams of their own."""
+    country = synthetic.make_country(1)
+    rain = country.rain.astype("float64")
+    assert float(rain.sum()) == pytest.approx(24248361.50, rel=1e-7)
+    assert float(rain.sel(lat=32.55, lon=-33.05).sum()) == pytest.approx(10199.2, rel=1e-6)
+    assert float(country.daily_rain.astype("float64").sum()) == pytest.approx(2035260.0, rel=1e-6)
+    assert float(country.climate.vegetation.astype("float64").sum()) == pytest.approx(30192.02, rel=1e-5)
+    assert float(country.climate.water.astype("float64").sum()) == pytest.approx(4456.216, rel=1e-6)
+    assert country.subdistricts["area_km2"].sum() == pytest.approx(141907.1988, rel=1e-8)
+    assert country.subdistricts["name_en"].iloc[0] == "Ain Vartaq"
+    assert country.residents.iloc[[0, 30]].tolist() == [48600, 198700]
+    assert country.residents.sum() == 6352830
+    assert [int(listed["Families"].iloc[-1]) for listed in country.rounds.values()] == [17503, 18980, 20668]
+    assert country.truth.cloudburst.day == "2024-03-16"
+    assert country.truth.years_without_imagery == (1990, 1991, 1993)
+
+
 # ------------------------------------------------------------------ options and small helpers
 
 
@@ -392,6 +476,18 @@ def test_rounds_and_water_end_with_the_record():
     assert options.rounds() == ("2022-12-31", "2023-06-30", "2023-11-30")
     assert options.water_years()[-1] == 2023
     assert synthetic.CountryOptions(as_of="2024-03").water_years()[-1] == 2023
+
+
+@pytest.mark.parametrize(("as_of", "summer", "spring"), [("2024-03", 2023, 2023), ("2024-06", 2023, 2024)])
+def test_what_is_planted_lies_in_the_last_summer_and_spring(as_of, summer, spring):
+    """A season counts once it is over; records end with the month of the demo."""
+    options = synthetic.CountryOptions(as_of=as_of)
+    assert options.last_complete(7) == pd.Timestamp(summer, 7, 1)
+    assert options.last_complete(3) == pd.Timestamp(spring, 3, 1)
+    assert options.since(20)[0] == pd.Timestamp(2004, 1, 1)
+    assert str(options.since(20)[-1])[:7] == as_of
+    assert synthetic.CountryOptions(as_of="2023-12").since(20)[0] == pd.Timestamp(2004, 1, 1)
+    assert synthetic.CountryOptions(first="2009-01").since(30)[0] == pd.Timestamp(2009, 1, 1)
 
 
 def test_helpers_show_their_own_numbers():
