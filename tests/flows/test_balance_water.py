@@ -10,15 +10,17 @@ import pytest
 import xarray as xr
 from shapely.geometry import box
 
-from flows.balance_water import COLUMNS, SUMMED, balance, water_table
+import flows.balance_water
+from flows.balance_water import COLUMNS, SUMMED, balance, returning, water_table
 from flows.plan import Plan
 from flows.reading import as_cube
 from flows.settings import load_settings
 from flows.workspace import stage
 from geodata.categories import CategoryTable
 from geodata.network import WaterNetwork
-from geodata.schema import Findings, InputError, Status, check_cube, status_attrs
+from geodata.schema import ContractError, Findings, InputError, Status, check_cube, status_attrs
 from geodata.store import write_cube, write_dataset, write_geoparquet
+from models.allocation import allocate
 from models.demand import DemandOptions
 from models.protection import STAND_IN, protect
 from models.water_balance import BalanceOptions
@@ -228,6 +230,29 @@ def test_the_months_of_the_record_say_how_often_it_would_do(tmp_path):
     assert mid(cube, "supply_vulnerability", "A") == 1
     assert word(cube, "water_stress", "A", "2023-03") == "insufficient_data"
     assert "people, fields and animals of 2024-03" in cube.attrs["comment"]
+
+
+def test_the_thirsty_scenario_gives_least_back():
+    shares = {"irrigation": {"low": 0.1, "mid": 0.2, "high": 0.3, "source": "test"}}
+    options = DemandOptions.model_validate(COEFFICIENTS.model_dump() | {"returns": shares})
+    assert returning(options).sel(sector="irrigation", scenario=["low", "mid", "high"]).values.tolist() == [
+        0.3,
+        0.2,
+        0.1,
+    ]
+    assert returning(options.model_copy(update={"returns": {}})) is None
+
+
+def test_water_that_is_unaccounted_for_stops_the_run(tmp_path, monkeypatch):
+    """A millionth of what leaves each node is let slip on purpose."""
+
+    def leaking(*arguments, **options):
+        found = allocate(*arguments, **options)
+        return found.assign(outflow=found["outflow"] * (1 - 1e-6))
+
+    monkeypatch.setattr(flows.balance_water, "allocate", leaking)
+    with pytest.raises(ContractError, match="unaccounted"):
+        run(tmp_path)
 
 
 def test_the_record_may_begin_later(tmp_path):
