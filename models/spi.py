@@ -342,8 +342,12 @@ def _judge(
     x = np.where(zero | ~usable, np.nan, total)
     p = p0 + (1.0 - p0) * gammainc(shape, x / scale)
     p = np.where(zero & usable, p_zero, p)
-    index = np.clip(ndtri(p), -LIMIT, LIMIT)
-    status = np.where(zero & (n0 == 0), np.int8(Status.out_of_support), np.int8(Status.ok))
-    status = np.where(np.isnan(total), np.int8(Status.insufficient_data), status)
-    status = np.where(usable, status, fit_status)
+    index, status = np.clip(ndtri(p), -LIMIT, LIMIT), status_of_totals(total, n0, fit_status)
     return (index, status, p) if probability else (index, status)
+
+
+def status_of_totals(total: np.ndarray, n0: np.ndarray, fit_status: np.ndarray) -> np.ndarray:
+    """Status of totals (year, cell) of one calendar month: that of its fit, unless the total says more."""
+    status = np.where((total == 0) & (n0 == 0), np.int8(Status.out_of_support), np.int8(Status.ok))
+    status = np.where(np.isnan(total), np.int8(Status.insufficient_data), status)
+    return np.where(fit_status == Status.ok, status, fit_status)
