@@ -13,7 +13,7 @@ that are protected alike give the same balance to the last digit (`models.protec
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import geopandas as gpd
 import numpy as np
@@ -22,7 +22,8 @@ import xarray as xr
 from prefect import flow
 
 from geodata.calendar import month_axis, period_ends
-from geodata.schema import Finding, InputError, Status, check_cube, status_attrs, status_like
+from geodata.categories import unknown_categories
+from geodata.schema import InputError, Status, check_cube, status_attrs, status_like
 from geodata.store import read_cube, write_cube, write_dataset
 from models.allocation import allocate, mass_balance, require_balance
 from models.demand import (
@@ -321,10 +322,11 @@ def table_of(
     ------
     InputError : a category without a coefficient
     """
-    cube = read_cube(stage(work) / f"{name}.nc").drop_vars("effective_cells", errors="ignore")
-    categories = [str(c) for c in cube["category"].values]
-    if findings := without_coefficient(plan, name, categories, coefficients):
+    cube = read_cube(stage(work) / f"{name}.nc")
+    path = plan.settings.sources[name].path
+    if findings := unknown_categories(cube, coefficients, source=f"sources.{name}", file=path):
         raise InputError(findings)
+    categories = [str(c) for c in cube["category"].values]
     flat = xr.Dataset()
     for n, category in enumerate(categories):
         flat[f"c{n}"] = cube[name].sel(category=category, drop=True)
@@ -337,18 +339,6 @@ def table_of(
     )
     units = plan.settings.sources[name].units
     return values.transpose("pcode", dim).assign_attrs(units=units), flags.transpose("pcode", dim)
-
-
-def without_coefficient(
-    plan: Plan, name: str, categories: Iterable[str], coefficients: Mapping[str, object]
-) -> list[Finding]:
-    """Crops or animals of a table that the country file has no coefficient for."""
-    strange = sorted(set(categories) - set(coefficients))
-    path = plan.settings.sources[name].path
-    return [
-        Finding("error", f"sources.{name}", path, "category", repr(one), f"one of {', '.join(sorted(coefficients))}")
-        for one in strange
-    ]
 
 
 def in_every(values: xr.DataArray, months: pd.DatetimeIndex) -> xr.DataArray:

@@ -22,9 +22,11 @@ from geodata.simplify import simplify
 from geodata.store import read_cube, write_cube, write_geopackage, write_geoparquet, writing
 from maps.page import HazardWords, SitePage, standard_layers
 from maps.site import build_site
-from maps.tables import publishable, write_csv, write_hxl_csv, write_xlsx
+from maps.tables import publishable, write_csv, write_hxl_csv, write_records, write_xlsx
 from maps.words import notice
+from models.hazard_drought_runs import DroughtRunOptions
 from models.hazards import HAZARDS
+from models.runs import drought_runs
 
 from .gaps import gaps_of
 from .indicators import long_table
@@ -59,6 +61,7 @@ def publish_products(work: str) -> None:
     reading = json.loads((stage(work) / "reading.json").read_text("utf-8"))
 
     publish_tables(plan, folder, manifest, table, subdistricts)
+    publish_runs(plan, folder, cube, notice(manifest))
     publish_cube(folder, cube.assign_attrs(notice=notice(manifest)))
     publish_site(plan, folder, manifest, table, cube, subdistricts)
     publish_rasters(plan, work, notice(manifest))
@@ -128,6 +131,17 @@ def publish_tables(
     shapes = gpd.GeoDataFrame(rows, geometry=subdistricts.geometry, crs=subdistricts.crs)
     write_geopackage(shapes, place / "subdistricts.gpkg", dated=date.fromisoformat(plan.issued))
     write_geoparquet(shapes, place / "subdistricts.parquet")
+
+
+@computing("publish-runs")
+def publish_runs(plan: Plan, folder: Path, cube: xr.Dataset, words: str) -> None:
+    """Every run of drought of the record, one row for each, where the country file asks for runs."""
+    for name, block in plan.settings.indicators.items():
+        if isinstance(block, DroughtRunOptions):
+            runs = drought_runs(cube[f"{name}_index"], cube[f"{name}_index_status"], onset=block.onset, end=block.end)
+            runs = runs.assign(index=f"SPI-{block.scale_months}", notice=words)
+            with writing(folder / "tables" / f"{name}.csv") as path:
+                write_records(runs, path)
 
 
 @computing("publish-cube")

@@ -173,6 +173,26 @@ def tag(column: str) -> str:
     return ("#status+" if column.endswith("_status") else "#severity+") + attributes
 
 
+def write_records(table: pd.DataFrame, path: Path, decimals: int = 2) -> None:
+    """Any further table as CSV, UTF-8, in its own order of rows and columns: months as YYYY-MM, unknown empty.
+
+    Parameters
+    ----------
+    table : DataFrame; the index is not written
+    path : Path
+    decimals : int, of numbers that are not whole
+    """
+    plain = table.copy()
+    for column in plain.columns:
+        if pd.api.types.is_datetime64_any_dtype(plain[column]):
+            plain[column] = plain[column].dt.strftime("%Y-%m")
+        elif pd.api.types.is_float_dtype(plain[column]):
+            plain[column] = _half_up(plain[column], decimals)
+        elif pd.api.types.is_bool_dtype(plain[column]):
+            plain[column] = plain[column].map({True: "true", False: "false"})
+    _write(path, [list(map(str, plain.columns)), *plain.astype(object).where(plain.notna(), "").values.tolist()])
+
+
 def write_hxl_csv(table: pd.DataFrame, path: Path) -> None:
     """The same table with a row of HXL tags under the header."""
     columns = ordered_columns(table)

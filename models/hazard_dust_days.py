@@ -16,7 +16,7 @@ from models.scoring import HIGH_PERCENTILE, Breakpoints
 
 
 class DustOptions(HazardOptions):
-    """The days with dust of each month; the rank of twelve months is scored, since dust has a season."""
+    """The days with dust of each month, ranked among the same months: dust has a season."""
 
     method: Literal["dust_days"] = "dust_days"
     source: SourceName = "dust_days"
@@ -95,9 +95,7 @@ def _index(inputs: xr.Dataset, options: DustOptions, calibration: tuple[int, int
     out = dust_frequency(days, calibration, min_years=options.min_years)
     for name in [str(v) for v in out.data_vars if str(v).endswith("_status")]:
         out[name] = with_input_status(out[name], flags)
-    short = {"dust_percentile_12m": "percentile", "dust_percentile": "month_percentile", "dust_days_12m": "days_12m"}
-    whole = {**short, **{name: name.removeprefix("dust_") for name in map(str, out.data_vars) if "rate" in name}}
-    return out.rename({**whole, **{f"{old}_status": f"{new}_status" for old, new in short.items()}})
+    return out.rename({name: str(name).removeprefix("dust_") for name in out.data_vars})
 
 
 METHOD = HazardMethod(DustOptions, _index, scored="percentile")

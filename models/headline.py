@@ -9,9 +9,13 @@ import numpy as np
 import xarray as xr
 from scipy.special import ndtr
 
-from geodata.schema import KEEPS_VALUE, has_status, status_attrs
+from geodata.schema import KEEPS_VALUE, Status, has_status, status_attrs
 from models.hazards import HazardOptions, as_hazard
 from models.scoring import carry_forward
+from models.spi_doubt import class_probabilities
+
+CLASSES = ("moderate", "severe", "extreme")
+"""Drought classes of WMO-No. 1090, from the mildest."""
 
 
 def headline(indices: xr.Dataset, index_name: str, scales_months: Sequence[int]) -> xr.Dataset:
@@ -61,7 +65,8 @@ def score_headline(
     -------
     Dataset (time, ...)
         The indices, ``<name>_index``, ``<name>_scale_months`` (which scale speaks), ``<name>_percentile``,
-        ``<name>_age_months`` and ``hazard_<name>``, each with its status.
+        ``<name>_age_months`` and ``hazard_<name>``, each with its status; and, where the scales have them,
+        ``<name>_sd``, ``<name>_spread`` and ``<name>_probability_<class>`` of the months that were observed.
     """
     spoken = headline(indices, index_name, scales_months)
     carried = carry_forward(spoken["index"], spoken["status"], max_age_days=options.max_age_days)
@@ -75,6 +80,34 @@ def score_headline(
         "age_months": carried["age_months"],
     }
     named = {f"{name}_{key}": values for key, values in told.items()}
+    doubt = _doubt(name, indices, index_name, spoken, scales_months)
     return indices.assign(
-        {**named, **{f"{key}_status": status for key in named}, **as_hazard(name, value, status, options)}
+        {**named, **{f"{key}_status": status for key in named}, **doubt, **as_hazard(name, value, status, options)}
     )
+
+
+def _doubt(
+    name: str, indices: xr.Dataset, index_name: str, spoken: xr.Dataset, scales_months: Sequence[int]
+) -> dict[str, xr.DataArray]:
+    """How sure the index is that speaks, in its own months: what stands beside its scale, and the odds of a class."""
+    out: dict[str, xr.DataArray] = {}
+    for what in [w for w in ("sd", "spread") if f"{index_name}_{scales_months[0]}_{w}" in indices]:
+        value = xr.full_like(spoken["index"], np.nan)
+        for k in scales_months:
+            value = xr.where(spoken["scale_months"] == k, indices[f"{index_name}_{k}_{what}"].astype(float), value)
+        attrs = indices[f"{index_name}_{scales_months[0]}_{what}"].attrs
+        out |= _flagged(f"{name}_{what}", value.transpose(*spoken["index"].dims).assign_attrs(attrs), spoken["status"])
+    if f"{name}_sd" in out:
+        odds = class_probabilities(spoken["index"], out[f"{name}_sd"], out[f"{name}_sd_status"])["class_probability"]
+        for rank, word in enumerate(CLASSES, start=1):
+            worse = odds.sel(drought_class=slice(rank, None)).sum("drought_class", skipna=False)
+            label = {"units": "1", "long_name": f"probability that it is at least a {word} drought"}
+            out |= _flagged(f"{name}_probability_{word}", worse.assign_attrs(label), spoken["status"])
+    return out
+
+
+def _flagged(name: str, values: xr.DataArray, status: xr.DataArray) -> dict[str, xr.DataArray]:
+    """A variable beside the index and its status: that of the index, unless it alone is unknown."""
+    alone = values.isnull() & has_status(status, KEEPS_VALUE)
+    flags = xr.where(alone, np.int8(Status.insufficient_data), status).astype("int8")
+    return {name: values, f"{name}_status": flags.transpose(*values.dims).assign_attrs(status_attrs())}

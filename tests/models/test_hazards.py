@@ -5,10 +5,13 @@ import pandas as pd
 import pytest
 import xarray as xr
 from pydantic import ValidationError
+from scipy.stats import norm
 
 from geodata.schema import Status, check_cube, status_like
 from models.hazard_anomaly import AnomalyOptions
+from models.hazard_dust_days import DustOptions
 from models.hazard_heavy_rain import HeavyRainOptions
+from models.hazard_hot_days import HeatOptions
 from models.hazard_season_to_date import SeasonOptions
 from models.hazard_spi import DroughtOptions
 from models.hazard_water_percentile import WaterOptions
@@ -215,3 +218,66 @@ def test_saved_parameters_give_the_same_bits_from_the_last_months_alone():
     back = method.months_back(options)
     recent = method.indices(rain().isel(time=slice(-back - 3, None)), options, CALIBRATION, learnt)
     xr.testing.assert_identical(recent.isel(time=slice(-4, None)), whole.isel(time=slice(-4, None)))
+
+
+# ------------------------------------------------------------------ doubt
+
+
+def test_the_index_that_speaks_says_how_sure_it_is():
+    """Scales 3, then 12; the odds of a class are those of the normal error of the scale that speaks."""
+    out = assess_hazard("drought", rain(), DroughtOptions(scales_months=(3, 12)), CALIBRATION)
+    for month, scale in (("2015-03-01", 3), ("2015-08-01", 12)):
+        now = out.sel(time=month, pcode="B")
+        assert now.drought_scale_months == scale
+        assert now.drought_sd == now[f"spi_{scale}_sd"]
+        assert now.drought_spread == now[f"spi_{scale}_spread"]
+        odds = norm.cdf((-1.0 - now.drought_index) / now.drought_sd)
+        assert now.drought_probability_moderate.item() == pytest.approx(odds, abs=1e-9)
+    carried = out.sel(time="2015-03-01", pcode="C")
+    assert carried.drought_index.notnull()
+    assert carried.drought_sd.isnull()
+    assert words(carried.drought_sd_status) != ["ok"]
+
+
+# ------------------------------------------------------------------ heat and dust
+
+
+def daily(values, start="2001-06-01"):
+    times = pd.date_range(start, periods=len(values), freq="D")
+    return xr.DataArray(
+        np.asarray(values, dtype=float)[:, None],
+        dims=("time", "pcode"),
+        coords={"time": times, "pcode": ["U0"]},
+        attrs={"units": "degC"},
+    )
+
+
+def test_heat_counts_days_or_nights_whichever_are_more():
+    """June: 4 hot days, 7 hot nights; July: 14 hot days, no hot night."""
+    tmax = [46] * 4 + [40] * 26 + [46] * 14 + [40] * 17
+    tmin = [31] * 7 + [25] * 54
+    inputs = xr.Dataset({"tmax": daily(tmax), "tmin": daily(tmin)})
+    out = assess_hazard("heat", inputs, HeatOptions(), CALIBRATION)
+    check_cube(out)
+    assert out.heat_index.values.ravel().tolist() == [7, 14]
+    assert out.heat_hot_nights.values.ravel().tolist() == [7, 0]
+    assert out.hazard_heat.values.ravel().tolist() == [4.0, 6.0]
+
+
+def test_nights_that_nobody_measured_leave_the_heat_unknown():
+    """Thirty cool days say nothing of the nights."""
+    inputs = xr.Dataset({"tmax": daily([30] * 30), "tmin": daily([np.nan] * 30)})
+    out = assess_hazard("heat", inputs, HeatOptions(), CALIBRATION)
+    check_cube(out)
+    assert out.hazard_heat.isnull().all()
+    assert words(out.hazard_heat_status) == ["insufficient_data"]
+
+
+def test_dust_is_ranked_within_its_month():
+    """30 years of 0 to 29 dust days in each month: the last year is the dustiest of all, the first the calmest."""
+    values = np.repeat(np.arange(30.0), 12)
+    days = series(values, start="1981-01", units="days")
+    out = assess_hazard("dust", xr.Dataset({"dust_days": days}), DustOptions(), (1981, 2010))
+    check_cube(out)
+    assert out.dust_percentile.values.ravel()[[0, -1]] == pytest.approx([0.56 / 30.12, 29.56 / 30.12])
+    assert out.hazard_dust.values.ravel()[-1] == 10.0

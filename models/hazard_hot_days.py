@@ -1,0 +1,56 @@
+"""Method "hot_days": days and nights of heat in each month, from the highest and the lowest temperature of each day."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import xarray as xr
+
+from models.hazards import HazardMethod, HazardOptions, SourceName, kept_input
+from models.heat import HeatRules, heat_wave_days, hot_days, hot_nights
+from models.scoring import Breakpoints
+
+
+class HeatOptions(HazardOptions):
+    """Hot days or hot nights, whichever are more: a night that brings no rest is half of what kills."""
+
+    method: Literal["hot_days"] = "hot_days"
+    source: SourceName = "tmax"  # highest temperature of the day
+    tmin: SourceName = "tmin"
+    hot_day_above_degc: float = 45.0
+    hot_night_above_degc: float = 30.0
+    wave_above_degc: float = 42.0
+    min_years: int = 30  # of the percentile behind heat waves
+    breakpoints: Breakpoints = ((0.0, 0.0), (3.0, 2.0), (7.0, 4.0), (14.0, 6.0), (21.0, 8.0), (28.0, 10.0))
+    breakpoints_source: str = "own choice: one, two and three weeks of the month at 4, 6 and 8"
+
+    @property
+    def rules(self) -> HeatRules:
+        """What counts as hot."""
+        return HeatRules(
+            hot_day_above_degc=self.hot_day_above_degc,
+            hot_night_above_degc=self.hot_night_above_degc,
+            wave_above_degc=self.wave_above_degc,
+            min_years=self.min_years,
+        )
+
+
+def _cells(inputs: xr.Dataset, options: HeatOptions, calibration: tuple[int, int]) -> xr.Dataset:
+    tmax, tmin = (kept_input(inputs, source)[0] for source in (options.source, options.tmin))
+    days, nights = hot_days(tmax, options.rules), hot_nights(tmin, options.rules)
+    return days.merge(nights).merge(heat_wave_days(tmax, calibration, options.rules))
+
+
+def _index(inputs: xr.Dataset, options: HeatOptions, calibration: tuple[int, int]) -> xr.Dataset:
+    (days, of_days), (nights, of_nights) = (kept_input(inputs, v) for v in ("hot_days", "hot_nights"))
+    more = xr.where(days >= nights, days, nights).where(days.notnull() & nights.notnull())
+    status = xr.where(days.notnull(), of_nights, of_days).astype("int8").assign_attrs(of_days.attrs)
+    return inputs.assign(
+        index=more.transpose(*days.dims).assign_attrs(
+            units="day", long_name="hot days or hot nights, the more of them"
+        ),
+        index_status=status.transpose(*days.dims),
+    )
+
+
+METHOD = HazardMethod(HeatOptions, _index, cells=_cells, scored_cells=("hot_days", "hot_nights"))
