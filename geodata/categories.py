@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from .options import require_columns, require_file
-from .schema import Findings, Status, status_attrs
+from .schema import Finding, Findings, Status, status_attrs
 from .sheets import clean_text, listed, one_column, read_sheet, rows
 from .tables import UnitColumns, match_units, read_values
 
@@ -33,6 +34,8 @@ class CategoryTable(UnitColumns):
     absent_is_zero : bool
         True for a table that leaves out the subdistricts that have none.
     """
+
+    at_the_waist: ClassVar[bool] = False  # has a further dimension, which one stage alone looks at
 
     reader: Literal["category_table"]
     level: Literal[3] = 3
@@ -87,6 +90,26 @@ def read_category_table(options: CategoryTable, root: Path, log: Findings, subdi
         _check_area(wide, subdistricts, options, log)
         log.stop()
     return _as_dataset(_silent_units(wide, options, log), options)
+
+
+def unknown_categories(values: xr.Dataset, known: Iterable[str], *, source: str, file: str) -> list[Finding]:
+    """Errors for the categories of a table that nobody has a coefficient for.
+
+    Parameters
+    ----------
+    values : Dataset (..., category)
+        From `read_category_table`.
+    known : categories of the country file
+    source, file : str
+        Block and path of the table, for the findings.
+    """
+    names = sorted(known)
+    expected = f"one of those with a coefficient: {', '.join(names) or 'none'}"
+    return [
+        Finding("error", source, file, "category", repr(str(one)), expected)
+        for one in values["category"].values
+        if str(one) not in names
+    ]
 
 
 def _check_cells(table: pd.DataFrame, options: CategoryTable, log: Findings) -> None:

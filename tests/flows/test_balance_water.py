@@ -321,7 +321,9 @@ def test_runoff_that_is_declared_and_has_no_source_is_not_taken_for_nothing(tmp_
 
 
 def test_a_crop_without_coefficient_is_named_with_its_file(tmp_path):
-    with pytest.raises(InputError, match=r"f\.csv: category: found 'rice', expected one of wheat"):
+    with pytest.raises(
+        InputError, match=r"f\.csv: category: found 'rice', expected one of those with a coefficient: wheat"
+    ):
         run(tmp_path, fields="A,wheat,10\nB,rice,1\nC,wheat,0\nD,wheat,0\n")
 
 

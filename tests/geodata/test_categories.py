@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from geodata.categories import CategoryTable
+from geodata.categories import CategoryTable, unknown_categories
 from geodata.schema import Findings, InputError, Status, check_cube
 from geodata.sources import READERS, read_source
 
@@ -93,6 +93,15 @@ def test_all_wrong_rows_are_told_together(tmp_path):
 def test_a_table_without_rows_or_columns(tmp_path):
     assert "expected a row" in refused(tmp_path, [])
     assert "no 'crop' (did you mean 'crops'?)" in refused(tmp_path, ["A,wheat,1"], header="pcode,crops,hectares")
+
+
+def test_a_category_without_a_coefficient_is_named_with_its_file(tmp_path):
+    found, _ = read(tmp_path, ["A,wheat,100", "B,rice,1", "C,opium,1"])
+    errors = unknown_categories(found, {"wheat", "rice"}, source="sources.fields", file="crops.csv")
+    assert [str(f) for f in errors] == [
+        "crops.csv: category: found 'opium', expected one of those with a coefficient: rice, wheat"
+    ]
+    assert {f.severity for f in errors} == {"error"}
 
 
 def test_a_district_says_nothing_of_its_subdistricts():
