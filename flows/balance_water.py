@@ -60,7 +60,8 @@ log = logging.getLogger("wadi")
 
 MONTHS_OF_A_YEAR = 12
 M3_PER_MM_KM2 = 1e3
-SUMMED = (*(f"demand_{s}" for s in USERS), "demand_total", "supply", *(f"unmet_{s}" for s in USERS), "unmet_total")
+SECTORS = ("domestic", "irrigation", "livestock")
+SUMMED = (*(f"demand_{s}" for s in SECTORS), "demand_total", "supply", *(f"unmet_{s}" for s in SECTORS), "unmet_total")
 COLUMNS = (
     "level",
     "pcode",
