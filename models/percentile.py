@@ -215,7 +215,7 @@ def _stand(values: np.ndarray, sample: np.ndarray, calibrated: np.ndarray) -> tu
     Parameters
     ----------
     values : array (year, cell) or (1, cell), the same value in each year
-    sample : array (year, cell)
+    sample : array (year, cell), nowhere below the value of its own year
     calibrated : array (year,)
 
     Returns
@@ -229,7 +229,6 @@ def _stand(values: np.ndarray, sample: np.ndarray, calibrated: np.ndarray) -> tu
         below += np.less(year, values, out=counted).view(np.uint8)
         equal += np.equal(year, values, out=counted).view(np.uint8)
     own = calibrated[:, np.newaxis]
-    below = below - (own & (sample < values))
     equal = equal - (own & (sample == values))
     known = np.isfinite(sample)
     n = known[calibrated].sum(axis=0) - (own & known) + 1.0

@@ -10,7 +10,8 @@ from scipy.special import ndtri
 from scipy.stats import gamma, kstest, norm
 
 from geodata.schema import ContractError, Status
-from models.spi import SpiParameters, accumulate, apply_spi, driest_possible, drought_class, fit_spi, spi
+from models.accumulation import accumulate
+from models.spi import SpiParameters, apply_spi, driest_possible, drought_class, fit_spi, spi
 
 CALIBRATION = (1981, 2010)
 
@@ -125,6 +126,40 @@ def test_xclim_gives_the_same_index_on_an_arid_field(k):
     both = own.spi.notnull().values
     assert both.mean() > 0.4
     assert np.abs(own.spi.values - np.clip(theirs.values, -3, 3))[both].max() < 1e-10
+
+
+def test_classic_zeros_are_those_of_xclim():
+    """The rule of McKee, for comparison: xclim with its "upper" zeros and plain shares, to 1e-10 where not masked."""
+    xclim_indices = pytest.importorskip("xclim.indices")
+    rain = arid()
+    own = spi(rain, 1, (1981, 2024), trace_mm=0.0, zeros="classic")
+    theirs = xclim_indices.standardized_precipitation_index(
+        rain,
+        freq=None,
+        window=1,
+        dist="gamma",
+        method="APP",
+        fitkwargs={"floc": 0},
+        cal_start="1981-01-01",
+        cal_end="2024-12-31",
+        prob_zero_interpolation="upper",
+        plotting_position_zero="ecdf",
+    ).transpose("time", "cell")
+    both = own.spi.notnull().values
+    assert both.mean() > 0.4
+    assert np.abs(own.spi.values - np.clip(theirs.values, -3, 3))[both].max() < 1e-10
+
+
+@pytest.mark.parametrize(
+    ("zeros", "dry", "reachable"),
+    [("classic", 6, 1), ("classic", 7, 0), ("centre_of_mass", 13, 1), ("centre_of_mass", 14, 0)],
+)
+def test_zeros_in_the_middle_show_a_drought_in_twice_as_dry_a_month(zeros, dry, reachable):
+    """44 Januaries: Phi^-1(6 / 44) = -1.10, of 7 / 44 -1.00 (above -1); Phi^-1(14 / 90) = -1.01, of 15 / 90 -0.97."""
+    january = [0.0] * dry + list(np.linspace(5, 60, 44 - dry))
+    out = fit_spi(one_month(january), 1, (1981, 2024), zeros=zeros).values.sel(month=1)
+    assert int(out.max_detectable_class) == reachable
+    assert (int(out.fit_status) == Status.masked_dry_season) == (reachable == 0)
 
 
 @pytest.mark.parametrize("k", [1, 6])
@@ -264,20 +299,27 @@ def test_a_class_is_detectable_only_where_a_zero_reaches_it(zeros, reachable):
     assert (int(out.spi_status) == Status.masked_dry_season) == (reachable == 0)
 
 
-def test_drizzle_of_a_reanalysis_changes_almost_nothing():
+@pytest.mark.parametrize("k", [1, 3, 6])
+def test_drizzle_of_a_reanalysis_changes_almost_nothing(k):
     """Noise of mean 0.02 mm a month: under 1 % of classes and under 2 % of statuses change."""
     changed, flipped, total = 0, 0, 0
     for seed in range(6):
         rain = arid(cells=5, seed=seed)
         noise = np.random.default_rng(100 + seed).exponential(0.02, rain.shape)
-        own, noisy = (spi(r, 1, CALIBRATION) for r in (rain, (rain + noise).assign_attrs(rain.attrs)))
+        own, noisy = (spi(r, k, CALIBRATION) for r in (rain, (rain + noise).assign_attrs(rain.attrs)))
         flipped += int((own.spi_status != noisy.spi_status).sum())
-        changed += int(
-            (drought_class(own.spi).fillna(0).clip(max=0) != drought_class(noisy.spi).fillna(0).clip(max=0)).sum()
-        )
+        changed += int((drought_class(own.spi).fillna(9) != drought_class(noisy.spi).fillna(9)).sum())
         total += own.spi.size
     assert changed / total < 0.01
     assert flipped / total < 0.02
+
+
+def test_without_a_trace_the_drizzle_would_decide():
+    """What the trace is for: without it every month has rain, and the dry season is no longer seen."""
+    rain = arid(cells=5)
+    noise = np.random.default_rng(100).exponential(0.02, rain.shape)
+    own, noisy = (spi(r, 1, CALIBRATION, trace_mm=0.0) for r in (rain, (rain + noise).assign_attrs(rain.attrs)))
+    assert float((own.spi_status != noisy.spi_status).mean()) > 0.2
 
 
 def test_a_zero_never_seen_in_calibration_is_out_of_support():
@@ -294,6 +336,14 @@ def test_29_years_are_not_enough():
     out = spi(monthly(arid(years=29, cells=1).values[:, 0]), 1, CALIBRATION)
     assert (out.spi_status == Status.insufficient_data).all()
     assert out.spi.isnull().all()
+    assert (out.max_detectable_class == 0).all()
+
+
+@pytest.mark.parametrize(("needed", "status"), [(28, Status.ok), (29, Status.insufficient_data)])
+def test_the_positive_totals_must_be_enough_too(needed, status):
+    """30 Januaries, two of them dry: 28 with rain. The dry ones are those of the calibration, so nothing is new."""
+    out = spi(one_month([0.0, 0.0, *np.linspace(5, 60, 28)]), 1, CALIBRATION, min_positive=needed)
+    assert set(out.spi_status.values[::12]) == {int(status)}
 
 
 @pytest.mark.parametrize("k", [6, 12, 24])
@@ -320,6 +370,64 @@ def test_months_after_the_calibration_do_not_move_it():
     rain = arid(years=44)
     short, whole = fit_spi(rain[: 12 * 30], 3, CALIBRATION), fit_spi(rain, 3, CALIBRATION)
     xr.testing.assert_identical(short.values, whole.values)
+
+
+@pytest.mark.parametrize("k", [1, 3, 12, 24])
+def test_a_new_month_never_moves_the_past(k):
+    """Saved parameters on a longer record: the months before keep their bits."""
+    rain = arid(years=44)
+    learnt = fit_spi(rain, k, CALIBRATION)
+    whole, shorter = apply_spi(rain, learnt), apply_spi(rain[:-1], learnt)
+    xr.testing.assert_identical(whole.isel(time=slice(None, -1)), shorter)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("k", [1, 3, 24])
+@pytest.mark.parametrize("last", [1, 2, 13])
+def test_the_last_months_alone_have_the_same_bits(k, last, dtype):
+    """They need only the k - 1 months before them, whichever calendar month the slice begins with."""
+    rain = arid(years=44).astype(dtype).isel(time=slice(None, -5))
+    learnt = fit_spi(rain, k, CALIBRATION)
+    whole = apply_spi(rain, learnt).isel(time=slice(-last, None))
+    xr.testing.assert_identical(apply_spi(rain, learnt, last_months=last), whole)
+    sliced = apply_spi(rain.isel(time=slice(-(last + k - 1), None)), learnt).isel(time=slice(-last, None))
+    xr.testing.assert_identical(sliced, whole)
+    before = rain.isel(time=slice(-(last + k - 2), None)) if last + k > 2 else rain[:0]
+    if k > 1:
+        short = apply_spi(before, learnt).isel(time=slice(-last, None))
+        assert (short.spi_status[0] != Status.ok).all()  # one month fewer is a partial sum, and no value
+
+
+def test_more_months_than_there_are_is_the_whole_record():
+    rain = arid(years=31, cells=2)
+    learnt = fit_spi(rain, 3, CALIBRATION)
+    xr.testing.assert_identical(apply_spi(rain, learnt, last_months=9999), apply_spi(rain, learnt))
+    with pytest.raises(ContractError, match="last_months 0, expected at least 1"):
+        apply_spi(rain, learnt, last_months=0)
+
+
+def test_the_probability_behind_the_index_is_not_clipped():
+    """A January far beyond the others: the index ends at 3, its probability goes on; NaN where there is no index."""
+    rain = one_month([*np.linspace(20, 60, 30), 150.0])
+    out = apply_spi(rain, fit_spi(rain, 1, CALIBRATION), probability=True)
+    assert out.spi.values[360] == 3
+    assert ndtri(out.spi_probability.values[360]) > 3.5
+    inside = np.abs(out.spi.values) < 3
+    np.testing.assert_allclose(ndtri(out.spi_probability.values[inside]), out.spi.values[inside], rtol=0, atol=1e-12)
+    dry = arid()
+    out = apply_spi(dry, fit_spi(dry, 1, CALIBRATION), probability=True)
+    assert np.array_equal(out.spi_probability.isnull(), out.spi.isnull())
+    assert np.array_equal(out.spi_probability_status, out.spi_status)
+
+
+@pytest.mark.parametrize("start", ["1980-10", "1981-01", "1980-02"])
+def test_a_record_may_start_in_any_month(start):
+    """Months before the calibration change no parameter and no later index."""
+    rain = arid(years=35)
+    earlier = pd.date_range(start, "1980-12", freq="MS")
+    padded = xr.concat([rain[: len(earlier)].assign_coords(time=earlier), rain], dim="time", combine_attrs="override")
+    own, other = (spi(r, 1, CALIBRATION) for r in (rain, padded))
+    xr.testing.assert_identical(own, other.isel(time=slice(len(earlier), None)))
 
 
 def test_parameters_survive_a_file(tmp_path):
