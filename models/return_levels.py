@@ -203,7 +203,7 @@ def _pool(
 ) -> None:
     """Growth curve of one region, put where its members (site,) stand."""
     region = region_of(sample)
-    usable = np.isfinite(region.moments.l2) & (region.moments.l1 > 0)
+    usable = np.isfinite(region.moments.l2)  # no growth of a place that is always dry
     if usable.sum() < rules.min_sites:
         return
     members, region = members[usable], region_of(sample[:, usable])

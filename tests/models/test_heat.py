@@ -95,6 +95,27 @@ def test_29_february_stands_with_the_28th():
     assert warm == [58, 59, 60, 61]  # 27 and 28 February, 1 and 2 March
 
 
+def test_29_february_is_judged_by_the_28th():
+    """Three hot days to the 29th; the percentile of 28 February lies below them, that of 1 March above."""
+    tmax = days(np.full(60, 30.0), "2004-01-01")
+    tmax.loc["2004-02-27":"2004-02-29"] = 43
+    held = always(0)
+    held.loc[60] = 50
+    out = heat_wave_days(tmax, CALIBRATION, RULES, percentile=held)
+    assert out.heat_wave_days.sel(time="2004-02-01").item() == 3
+
+
+@pytest.mark.parametrize(("day", "month_day"), [(59, "02-28"), (60, "03-01"), (200, "07-19")])
+def test_the_percentile_is_that_of_five_days_of_each_year(day, month_day):
+    """By numpy, from days picked by their dates."""
+    tmax = summers(cells=1)
+    centres = [pd.Timestamp(f"{year}-{month_day}") for year in range(2001, 2005)]
+    picked = [c + pd.Timedelta(days=shift) for c in centres for shift in range(-2, 3)]
+    expected = np.quantile(tmax.sel(time=picked).values[:, 0], 0.95, method="median_unbiased")
+    found = warm_day_percentile(tmax, CALIBRATION, RULES).sel(calendar_day=day).item()
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
 # ------------------------------------------------------------------ waves by hand
 
 
