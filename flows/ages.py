@@ -22,8 +22,9 @@ def used_periods(name: str, options: SourceOptions, cube: xr.Dataset, plan: Plan
 
     A year that a hazard leaves out, having no images, is no period with a value.
     """
-    value = name if name in cube else next(str(v) for v in cube.data_vars if not str(v).endswith("_status"))
-    known = has_status(cube[f"{value}_status"], KEEPS_VALUE | {Status.suppressed}).any("pcode").values
+    value = name if name in cube else next(str(v) for v in cube.data_vars if f"{v}_status" in cube)
+    flags = has_status(cube[f"{value}_status"], KEEPS_VALUE | {Status.suppressed})
+    known = flags.any([dim for dim in flags.dims if dim != "time"]).values
     starts = pd.DatetimeIndex(cube.indexes["time"])
     ends = period_ends(starts, options.cadence)
     in_time = ends + pd.Timedelta(days=options.available_after_days) <= pd.Timestamp(plan.as_of_end)

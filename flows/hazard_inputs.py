@@ -33,6 +33,9 @@ from .months import known_or_calibrating, reindexed
 from .plan import Plan
 from .workspace import stage
 
+MIDDLE = "mid"
+"""Scenario that speaks where there are several."""
+
 BANDS = 8
 """Bands, at least, of a small raster: work for each processor or worker."""
 
@@ -67,6 +70,8 @@ def inputs_by_subdistrict(name: str, block: HazardOptions, plan: Plan, work: str
     method = HAZARDS[block.method]
     if method.cells is not None and reads_cells(block, plan):
         return means_of_cells(cells_in_months(name, block, plan, work), plan, work)
+    if method.made_by:
+        return read_cube(stage(work) / f"{method.made_by}.nc").sel(scenario=MIDDLE, drop=True)
     cubes = {s: read_cube(stage(work) / f"{s}.nc").drop_vars("effective_cells") for s in block.sources.values()}
     first = known_or_calibrating(cubes[block.source], plan.settings.sources[block.source], years_of(block, plan), plan)
     times = pd.DatetimeIndex(first.indexes["time"])

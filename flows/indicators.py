@@ -15,7 +15,7 @@ def long_table(cube: xr.Dataset, months: int) -> pd.DataFrame:
 
     Parameters
     ----------
-    cube : Dataset (time, pcode)
+    cube : Dataset (time, pcode), some of it with the dim ``scenario``
     months : int, how many months back from the as-of month
 
     Returns
@@ -27,12 +27,13 @@ def long_table(cube: xr.Dataset, months: int) -> pd.DataFrame:
     words = {int(s): s.name for s in Status}
     parts = []
     for name in sorted(str(v) for v in cube.data_vars if f"{v}_status" in cube):
-        values = recent[name].transpose("time", "pcode").to_series().rename("value").reset_index()
-        flags = recent[f"{name}_status"].transpose("time", "pcode").to_series()
-        parts.append(
-            values.assign(indicator=name, unit=recent[name].attrs["units"], status=flags.map(words).to_numpy())
-        )
-    table = pd.concat(parts, ignore_index=True).assign(lead_months=0, scenario="")
+        values, flags = xr.broadcast(recent[name], recent[f"{name}_status"])
+        order = ("time", "pcode", *(dim for dim in values.dims if dim not in ("time", "pcode")))
+        rows = values.transpose(*order).to_series().rename("value").reset_index()
+        status = flags.transpose(*order).to_series().map(words).to_numpy()
+        parts.append(rows.assign(indicator=name, unit=recent[name].attrs["units"], status=status))
+    table = pd.concat(parts, ignore_index=True).assign(lead_months=0)
+    table["scenario"] = table["scenario"].fillna("") if "scenario" in table else ""
     table["time"] = table["time"].dt.strftime("%Y-%m")
     for column in ("pcode", "time", "indicator", "scenario", "unit", "status"):
         table[column] = table[column].astype("category")

@@ -28,6 +28,7 @@ from models.hazard_drought_runs import DroughtRunOptions
 from models.hazards import HAZARDS
 from models.runs import drought_runs
 
+from .balance_water import water_table
 from .gaps import gaps_of
 from .indicators import long_table
 from .issue_warnings import read_reasons
@@ -62,6 +63,7 @@ def publish_products(work: str) -> None:
 
     publish_tables(plan, folder, manifest, table, subdistricts)
     publish_runs(plan, folder, cube, notice(manifest))
+    publish_balance(work, subdistricts, notice(manifest))
     publish_cube(folder, cube.assign_attrs(notice=notice(manifest)))
     publish_site(plan, folder, manifest, table, cube, subdistricts)
     publish_rasters(plan, work, notice(manifest))
@@ -95,8 +97,12 @@ def whole_cube(plan: Plan, work: str, sources: dict[str, xr.Dataset]) -> xr.Data
     """The waist: sources, indices, hazards, counts, scores and alert levels on one monthly axis."""
     parts = [read_cube(stage(work) / "scores.nc"), read_cube(stage(work) / "warnings.nc")]
     for name, cube in sources.items():
-        if name not in (RESIDENTS, DISPLACEMENT) and plan.settings.sources[name].cadence != "day":
+        by_unit = set(cube.drop_vars("effective_cells", errors="ignore").dims) == {"time", "pcode"}
+        if by_unit and name not in (RESIDENTS, DISPLACEMENT) and plan.settings.sources[name].cadence != "day":
             parts.append(on_months(cube.drop_vars("effective_cells"), plan.settings.sources[name], plan))
+    balance = water_balance(work)
+    if balance is not None:
+        parts.append(balance.rename({name: f"water_{name}" for name in map(str, balance.data_vars)}))
     return on_one_axis(parts)
 
 
@@ -142,6 +148,16 @@ def publish_runs(plan: Plan, folder: Path, cube: xr.Dataset, words: str) -> None
             runs = runs.assign(index=f"SPI-{block.scale_months}", notice=words)
             with writing(folder / "tables" / f"{name}.csv") as path:
                 write_records(runs, path)
+
+
+@computing("publish-balance")
+def publish_balance(work: str, subdistricts: gpd.GeoDataFrame, words: str) -> None:
+    """Demand for water, supply and what is unmet in the as-of month, at three levels, one after the other."""
+    balance = water_balance(work)
+    if balance is not None:
+        levels = water_table(balance, subdistricts)
+        with writing(Path(work) / "tables" / "water_balance.csv") as path:
+            write_records(pd.concat(levels.values(), ignore_index=True).assign(notice=words), path, decimals=1)
 
 
 @computing("publish-cube")
@@ -199,11 +215,19 @@ def source_cubes(plan: Plan, work: str) -> dict[str, xr.Dataset]:
     return {name: read_cube(stage(work) / f"{name}.nc") for name in plan.settings.sources}
 
 
+def water_balance(work: str) -> xr.Dataset | None:
+    """The balance of demand and supply (time, pcode, scenario), where the country file has coefficients."""
+    path = stage(work) / "water_balance.nc"
+    return read_cube(path) if path.is_file() else None
+
+
 def measurements(plan: Plan, work: str) -> list[str]:
     """Variables of the sources and of the indices: too many for a table that people read."""
     hazards = read_cube(stage(work) / "hazards.nc")
     own = [str(v) for v in hazards.data_vars if not str(v).startswith("hazard")]
     cubes = source_cubes(plan, work)
+    balance = water_balance(work)
+    own += [] if balance is None else [f"water_{v}" for v in balance.data_vars]
     return own + [str(v) for name in cubes if name not in (RESIDENTS, DISPLACEMENT) for v in cubes[name].data_vars]
 
 

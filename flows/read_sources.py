@@ -12,7 +12,7 @@ import geopandas as gpd
 from prefect import flow
 
 from geodata.schema import InputError
-from geodata.store import write_cube, write_geoparquet
+from geodata.store import write_cube, write_dataset, write_geoparquet
 
 from .kept import kept_folder
 from .plan import Plan
@@ -42,7 +42,8 @@ def read_sources(work: str) -> None:
     place = stage(work)
     write_geoparquet(country.subdistricts, place / "subdistricts.parquet")
     for name, cube in country.cubes.items():
-        write_cube(cube, place / f"{name}.nc")
+        write = write_cube if "pcode" in cube.dims and "node" not in cube.dims else write_dataset
+        write(cube, place / f"{name}.nc")
     (place / "reading.json").write_text(
         json.dumps(
             {

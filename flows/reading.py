@@ -17,6 +17,7 @@ import xarray as xr
 from geodata.boundaries import read_boundaries
 from geodata.calendar import period_ends, period_label, period_start
 from geodata.displacement import account, count_by_unit, place
+from geodata.network import WaterNetwork
 from geodata.options import SourceOptions
 from geodata.rasters import RasterStack
 from geodata.schema import Finding, Findings, InputError, Status, status_attrs, status_like
@@ -108,9 +109,7 @@ def _read_source(country: Country, name: str, plan: Plan, kept: Path | None, log
         log.stop()
         country.cubes[name] = cube
     else:
-        country.cubes[name] = named(values, name, options).assign_coords(
-            effective_cells=("pcode", cells_of_a_table(values))
-        )
+        country.cubes[name] = table_cube(values, name, options)
 
 
 # ------------------------------------------------------------------ rasters and tables
@@ -121,6 +120,15 @@ def raster_cube(means: xr.Dataset, name: str, options: SourceOptions) -> xr.Data
     coverage = means["coverage"].assign_attrs(units="1", long_name=f"{name}: share of the area seen")
     cube = means.drop_vars("coverage").assign({f"{name}_coverage": coverage})
     return named(cube.assign({f"{name}_coverage_status": status_like(coverage)}), name, options)
+
+
+def table_cube(values: xr.Dataset, name: str, options: SourceOptions) -> xr.Dataset:
+    """A table under the name of its source; a network of rivers stays as it was read."""
+    if isinstance(options, WaterNetwork):
+        return values
+    cube = named(values, name, options)
+    plain = set(cube.dims) == {"time", "pcode"}
+    return cube.assign_coords(effective_cells=("pcode", cells_of_a_table(values))) if plain else cube
 
 
 def named(values: xr.Dataset, name: str, options: SourceOptions) -> xr.Dataset:

@@ -12,6 +12,7 @@ from prefect import flow, runtime
 
 from geodata.schema import Finding, InputError
 
+from .balance_water import balance_water
 from .compute_hazards import compute_hazards
 from .issue_warnings import issue_warnings
 from .plan import Plan, plan_run, with_inputs
@@ -24,7 +25,7 @@ from .workspace import finished, point_latest, swap_in, timed, unfinished
 
 log = logging.getLogger("wadi")
 
-STAGES = (read_sources, compute_hazards, score_risk, issue_warnings, publish_products)
+STAGES = (read_sources, balance_water, compute_hazards, score_risk, issue_warnings, publish_products)
 """In their order; each takes the folder of the unfinished run."""
 
 ANSWER_WITHIN_S = 10

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -216,9 +216,7 @@ def halfwidths(last: xr.Dataset, plan: Plan) -> pd.DataFrame:
 
 
 def cells_by_unit(plan: Plan, work: str) -> xr.DataArray:
-    """Effective raster cells behind each subdistrict, the fewest of the hazards' sources."""
-    counts: Sequence[xr.DataArray] = [
-        read_cube(stage(work) / f"{options.source}.nc").coords["effective_cells"].reset_coords(drop=True)
-        for options in plan.settings.assessed_hazards.values()
-    ]
+    """Effective raster cells behind each subdistrict, the fewest of the hazards' sources; a network has no cells."""
+    cubes = [read_cube(stage(work) / f"{options.source}.nc") for options in plan.settings.assessed_hazards.values()]
+    counts = [c.coords["effective_cells"].reset_coords(drop=True) for c in cubes if "effective_cells" in c.coords]
     return xr.concat(counts, dim="source", join="exact").min("source")

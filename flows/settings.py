@@ -20,7 +20,9 @@ from geodata.boundaries import BoundaryOptions
 from geodata.options import Options, SourceOptions, describe_missing, nearest
 from geodata.schema import Finding, InputError
 from geodata.sources import READERS
+from models.demand import DemandOptions
 from models.hazards import HAZARDS, HazardOptions
+from models.water_balance import BalanceOptions
 
 MISSION_HAZARDS = ("drought", "water", "heavy_rain", "salinity", "dust", "river_flood", "heat")
 """Hazards that must stand in every product, as `input_missing` where a country has no source."""
@@ -157,6 +159,8 @@ class Settings(Options):
     sources: dict[str, SerializeAsAny[SourceOptions]]
     hazards: dict[str, SerializeAsAny[HazardOptions] | MissingHazard]
     indicators: dict[str, SerializeAsAny[HazardOptions]] = Field(default_factory=dict)
+    water_demand: DemandOptions | None = None
+    water_balance: BalanceOptions | None = None
     exposure: ExposureSettings
     vulnerability: VulnerabilitySettings
     risk: RiskSettings
@@ -203,6 +207,20 @@ class Settings(Options):
         if findings:
             raise InputError(findings)
         return indicators
+
+    @field_validator("water_balance")
+    @classmethod
+    def _balance_has_sources(cls, block: BalanceOptions | None, info: ValidationInfo) -> BalanceOptions | None:
+        sources = info.data.get("sources", {})
+        asked = block.sources.items() if block is not None and sources else ()
+        findings = [
+            _finding(f"water_balance.{option}", describe_missing(source, sources), "the name of a source block")
+            for option, source in asked
+            if source not in sources
+        ]
+        if findings:
+            raise InputError(findings)
+        return block
 
     @property
     def assessed_hazards(self) -> dict[str, HazardOptions]:

@@ -105,6 +105,7 @@ class HazardMethod:
     fit : (inputs, options, calibration) -> Learnt, what is saved and used again
     months_back : (options) -> int, months up to and with the last that its index needs, once it has learnt
     score : (name, indices, options) -> Dataset on the monthly axis, where the general one does not do
+    made_by : str, what makes the inputs if no source holds them: "water_balance"
     """
 
     options: type[HazardOptions]
@@ -117,6 +118,7 @@ class HazardMethod:
     fit: Callable[[xr.Dataset, Any, tuple[int, int]], Learnt] | None = None
     months_back: Callable[[Any], int] | None = None
     score: Callable[[str, xr.Dataset, Any], xr.Dataset] | None = None
+    made_by: str = ""
 
     def indices(
         self, inputs: xr.Dataset, options: HazardOptions, calibration: tuple[int, int], learnt: Learnt | None = None
