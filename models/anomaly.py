@@ -61,6 +61,21 @@ def anomaly_index(values: xr.DataArray, *, limit: float = LIMIT) -> xr.Dataset:
     Returns
     -------
     Dataset (time, ...): ``anomaly`` (1) and ``anomaly_status``
+
+    Formula
+    -------
+    anomaly = the provider's value, cut to -limit ... limit
+
+    Limits
+    ------
+    * Which years it was standardised by, and how, only the provider knows; it is not this project's calibration.
+    * Where the provider's spread is almost none (bare ground, dry summers) a large value means little, and
+      nothing here can see it: only values beyond the limit are marked.
+    * Which side is bad is not in it: the country file says so.
+
+    References
+    ----------
+    The project's own: nothing is computed but the cut.
     """
     status = xr.where(abs(values) > limit, np.int8(Status.out_of_support), np.int8(Status.ok))
     status = xr.where(values.isnull(), np.int8(Status.insufficient_data), status).astype("int8")
@@ -106,6 +121,23 @@ def standardised_anomaly(
     ------
     ContractError
         If a month stands twice, the units are not those of the parameters, or no ``min_sd`` is known for them.
+
+    Formula
+    -------
+    z = (x - mean_m) / sd_m, cut to -limit ... limit
+    mean_m and sd_m (n - 1) of the calendar month m in the calibration years
+
+    Limits
+    ------
+    * Masked (``masked_dry_season``) where sd_m is below ``min_sd``: 0.005 m3/m3 for soil moisture.
+    * Its error is about sqrt((1 + z^2 / 2) / n): 0.4 at -2 with 20 years, 0.3 with 30.
+    * It takes the month for symmetric. Soil moisture is bounded by wilting and saturation: there
+      `empirical_anomaly` tells more.
+    * Soil moisture of a reanalysis is model output, and a change of sensor is a change of the mean.
+
+    References
+    ----------
+    Wilks 2011, Statistical Methods in the Atmospheric Sciences (standardised anomalies); the mask is the project's own.
     """
     if parameters is None:
         parameters = fit_anomaly(values, calibration, min_sd=min_sd, min_years=min_years)
@@ -219,6 +251,19 @@ def empirical_anomaly(
     -------
     Dataset (time, ...)
         ``anomaly_percentile`` (1, 0 lowest), ``anomaly`` (1, Phi^-1 of it, clipped to +-limit), and their statuses.
+
+    Formula
+    -------
+    kernel: percentile = mean over i of Phi((x - x_i) / h),  h = sd n^(-1/5)
+    rank:   percentile = (r - 0.44) / (n + 0.12),  r = 1 + years with less + half of those with as much
+    anomaly = Phi^-1(percentile), cut to -limit ... limit;  x_i the n other calibration years of the month
+
+    Limits
+    ------
+    * By rank it cannot pass Phi^-1 of 0.56 / (n + 0.12): 1.9 with 20 years, 2.1 with 30. The kernel can, but what it
+      says there is the width of the kernel.
+    * The kernel flattens the tails: its anomalies are smaller than those of a fitted distribution.
+    * Masked where the month hardly varies, as `standardised_anomaly`.
 
     References
     ----------

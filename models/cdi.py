@@ -84,6 +84,22 @@ def combined_drought_indicator(
         at_least where a missing input could raise the stage). ``unknown`` wherever the status keeps
         no value. Where SPI-3 or vegetation is masked, so is the stage: there is no vegetation season.
 
+    Formula
+    -------
+    rain is dry:  SPI-1 < -2 or SPI-3 < -1
+    watch         rain is dry
+    warning       rain is dry and soil moisture < -1
+    alert         rain is dry and vegetation < -1 (and, if asked for, soil moisture < -1)
+
+    Limits
+    ------
+    * No memory: as soon as the rain of three months is near normal the stage is none, though the fields are dry.
+      Version 4 has one.
+    * ``masked_dry_season`` where SPI-3 or vegetation is: without a season of plants there is no such drought.
+    * It says "at least" where an input is missing, and ``unknown`` where the rain is: never "no drought".
+    * Its stages are of farming and grazing; for rivers and reservoirs it says nothing.
+    * Thresholds are those of Europe. Its inputs err by some 0.3 near them, so one stage is inside the noise.
+
     References
     ----------
     Sepulcre-Canto et al. 2012, Nat. Hazards Earth Syst. Sci. 12; European Drought Observatory, value table of the CDI.

@@ -73,6 +73,26 @@ def combined_drought_indicator_v4(
     -------
     Dataset (time, ...) as of `models.cdi.combined_drought_indicator`, with the recovery stages
 
+    Formula
+    -------
+    rain is dry: SPI-1 <= -2 or SPI-3 <= -1;  wet: SPI-1 > 0.5 and SPI-3 > 0.  The first that holds:
+    1. vegetation <= -1: alert if rain is dry, soil <= -1, or a drought or its temporary recovery was under way;
+       else none
+    2. after an alert or its temporary recovery, up to 5 steps: vegetation <= -0.5 alert, <= 0 temporary
+       recovery of vegetation; then, or above 0: warning if soil <= -1, watch if rain is dry, else full recovery
+    3. soil <= -1: warning; but none if nothing was under way and rain is wet
+    4. after a warning or its temporary recovery, up to 5 steps: soil <= -0.5 warning, <= 0 temporary
+       recovery of soil moisture; then, or above 0: watch if rain is dry, else full recovery
+    5. rain is dry: watch     6. after a watch: full recovery     7. none
+
+    Limits
+    ------
+    * The rules are a condensation of the published ones: compare them with the factsheet before relying on them.
+    * A gap lets go of what was known: the stage is ``unknown``, or "at least", until the inputs settle it again.
+    * A first step of a record is settled by its inputs alone, or not at all.
+    * Steps of the original are dekads: with months, five steps are five months of waiting.
+    * What version 1 cannot say of masks, rivers and thresholds holds here too.
+
     References
     ----------
     Cammalleri et al. 2021, Nat. Hazards Earth Syst. Sci. 21; European Drought Observatory, CDI factsheet, version 4.

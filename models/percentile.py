@@ -50,6 +50,20 @@ def season_to_date(
         ``season_total`` (mm) with ``season_total_status``. ``masked_dry_season`` where so many
         years have no rain yet that nothing dry could show.
 
+    Formula
+    -------
+    S_t = P_s + ... + P_t since the last start month s, and 0 where S_t < trace
+    percentile = (r - 0.44) / (n + 0.12),  r = 1 + years with less + half of those with as much
+    among the same months of the calibration years, the ranked year in the place of its own
+
+    Limits
+    ------
+    * With 30 years it runs from 0.02 to 0.98: nothing rarer can be told, and it moves in steps of 1/30.
+    * Where a season without rain would still stand above 0.159 (Phi of -1), early in the season and in deserts,
+      nothing dry could show: ``masked_dry_season``.
+    * A month that is missing leaves the rest of its season without a value: ``insufficient_data``.
+    * It forgets all at the start of the season: a dry year before it does not count.
+
     References
     ----------
     Gringorten 1963.
@@ -104,6 +118,20 @@ def percentile_of_month(
     -------
     Dataset (time, ...)
         ``percentile`` (1) = (r - 0.44) / (n + 0.12), tied values sharing their mean rank; ``status``.
+
+    Formula
+    -------
+    percentile = (r - 0.44) / (n + 0.12),  r = 1 + years with less + half of those with as much
+
+    Limits
+    ------
+    * With n years it runs from 0.56 / (n + 0.12) to (n - 0.44) / (n + 0.12): with 20, from 0.03 to 0.97.
+    * A record is a record however far it lies beyond the others: ranks do not know by how much.
+    * ``insufficient_data``: no value, or fewer than ``min_years``.
+
+    References
+    ----------
+    Gringorten 1963.
     """
     times = pd.DatetimeIndex(values.indexes["time"])
     if times.has_duplicates:

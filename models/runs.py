@@ -78,12 +78,12 @@ def drought_runs(
         One column for each dim besides time, and then
         ``onset_month``, ``end_month``: first and last month of the run that were observed;
         ``confirmed_month``: the first month at or below ``onset``, before which nobody could know;
-        ``duration_months``: from onset to end, both included; ``masked_months`` of them not observable,
+        ``duration_months`` (months): from onset to end, both included; ``masked_months`` of them not observable,
         ``observed_months`` the rest;
-        ``severity``: sum of ``end`` - index over its months below ``end``; ``intensity``: severity /
-        observed_months; ``peak``: lowest index, first reached in ``peak_month``;
-        ``months_since_onset``: from onset to the last month of the record;
-        ``interarrival_months``: from this onset to the next of the unit, empty for the last;
+        ``severity`` (1): sum of ``end`` - index over its months below ``end``; ``intensity`` (1): severity /
+        observed_months; ``peak`` (1): lowest index, first reached in ``peak_month``;
+        ``months_since_onset`` (months): from onset to the last month of the record;
+        ``interarrival_months`` (months): from this onset to the next of the unit, empty for the last;
         ``censored_start``: no month before it was observed; ``censored_end``: no end was observed, the
         run may go on; ``masked_before``, ``masked_after``: months next to it that are not observable, in which
         it may have begun or gone on.
@@ -92,6 +92,20 @@ def drought_runs(
     ------
     ContractError
         Thresholds or a gap that no run could have, labels that differ, months that do not follow each other.
+
+    Formula
+    -------
+    run = consecutive months with z < end, at least one of them with z <= onset
+    D = months from onset to end,  S = sum of (end - z) over months with z < end
+    I = S / observed months,  peak = min z,  interarrival = onset of the next run - onset
+
+    Limits
+    ------
+    * An index of k months remembers k - 1 months before its own: a run of SPI-12 may go on through a wet winter.
+    * A masked month ends no run, so that a run over a dry season may be two: ``masked_months`` tells.
+    * Severity is in standard deviations: not a depth of water, and not to be compared between scales.
+    * Runs that touch the ends of the record are longer than they seem (``censored_start``, ``censored_end``).
+    * Forty years of rain without memory hold some 19 runs of SPI-6 and 11 of SPI-12: too few for odds.
 
     Examples
     --------
@@ -153,6 +167,20 @@ def months_in_drought(
         ``run_severity`` (1): sum of ``end`` - index so far;
         ``run_peak`` (1): lowest index so far, 0 where there is no run;
         ``months_since_onset`` (months): since the first month of the run, 0 in it and where there is none.
+
+    Formula
+    -------
+    as of `drought_runs`, each sum from the onset to the month itself
+
+    Limits
+    ------
+    * A run is known once its index reaches ``onset``: the months before read 0, though they count afterwards.
+    * No number in a month whose index is not observable; the run goes on behind it.
+    * Months of the index, not of rain: an index of k months remembers k - 1 before its own.
+
+    References
+    ----------
+    Yevjevich 1967; McKee et al. 1993. Given out month by month it is the project's own.
     """
     _check_thresholds(onset, end)
     index, status = on_one_grid([index, status])

@@ -90,6 +90,24 @@ def spei(
         the calibration fewer years; out_of_support where the balance lies beyond the bound of the fitted
         distribution, where the index is that of probability 1/(2(n+1)), or of 1 less that.
 
+    Formula
+    -------
+    D_t = P_t - PET_t,  x_t = D_(t-k+1) + ... + D_t
+    b_r = mean over i of x_(i) C(i-1, r) / C(n-1, r)       (x_(i) rising, per calendar month)
+    l1 = b0,  l2 = 2 b1 - b0,  l3 = 6 b2 - 6 b1 + b0,  kappa = -l3 / l2
+    alpha = l2 sin(kappa pi) / (kappa pi),  xi = l1 - alpha (1 / kappa - pi / sin(kappa pi))
+    y = -ln(1 - kappa (x - xi) / alpha) / kappa            ((x - xi) / alpha where |kappa| < 1e-6)
+    SPEI = Phi^-1(1 / (1 + exp(-y))), cut to -3 ... 3
+
+    Limits
+    ------
+    * Where PET is many times the rain the index follows heat, not missing rain: `spei_drivers` says where.
+    * No month is masked for dryness. In a rainless season it is an index of evapotranspiration alone.
+    * It inherits every error of PET: Hargreaves knows neither wind nor humidity.
+    * Beyond the bound of the fitted distribution (``out_of_support``) it says "rarer than any year", not how rare.
+    * ``insufficient_data`` too: totals that do not differ, or whose fit has no mean (kappa of 1 or -1, and beyond).
+    * Its sampling error is not published; that of an SPI of as many years is a guide.
+
     References
     ----------
     Vicente-Serrano et al. 2010, J. Climate 23; Begueria et al. 2014, Int. J. Climatol. 34;
@@ -224,6 +242,22 @@ def spei_drivers(
         cov(-PET, D) / var(D), which sum to 1 (one may be negative, where rainy months are cloudy ones);
         ``r_rain`` and ``r_pet`` (1): correlation of the index with P and with PET; each with its status.
         ``heat_index`` (flag): 1 where r_rain < 0.3, 0 where not, -1 where unknown.
+
+    Formula
+    -------
+    share_rain = cov(P, D) / var(D),  share_pet = cov(-PET, D) / var(D),  D = P - PET
+    r_rain = corr(SPEI, P),  r_pet = corr(SPEI, PET)
+    P, PET and D are totals of k months, less the mean of their calendar month
+
+    Limits
+    ------
+    * One answer for the calibration years: a single drought may have had other causes.
+    * A correlation is no cause: cloudless months are dry and hot at once.
+    * The limit of 0.3 is a choice; near it the word "heat" is uncertain: 30 years of one month tell r to about 0.2.
+
+    References
+    ----------
+    The project's own; variance and correlation as usual.
     """
     _require(rain, pet)
     inputs = on_one_grid([rain, pet, index["spei"].where(has_status(index["spei_status"], KEEPS_VALUE))])

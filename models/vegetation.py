@@ -58,6 +58,20 @@ def vegetation_condition(
     Dataset (time, ...)
         ``vci`` (1, 0 worst to 100 best) and ``vci_status``: ``out_of_support`` where it was clipped.
 
+    Formula
+    -------
+    VCI = 100 (NDVI - low) / (high - low), cut to 0 ... 100
+    low and high: 2nd and 98th percentile of the same month or dekad of the other calibration years
+
+    Limits
+    ------
+    * Bare ground is ``masked_dry_season``: where high - low is below 0.05 NDVI there is nothing to lose.
+    * It tells how green, not why: irrigated fields follow the allocation of water, not rain; harvest and fallow
+      look like drought.
+    * 15 years tell the ends of the range roughly; a record is cut to 0 or 100 and marked ``out_of_support``.
+    * Two satellites without years in common make a step that reads as a trend. Clouds, snow and water have to be
+      left out before.
+
     References
     ----------
     Kogan 1995, Adv. Space Res. 15.
@@ -93,6 +107,19 @@ def temperature_condition(
     Returns
     -------
     Dataset (time, ...): ``tci`` (1, 0 hottest to 100) and ``tci_status``
+
+    Formula
+    -------
+    TCI = 100 (high - LST) / (high - low), cut to 0 ... 100
+    low and high: 2nd and 98th percentile of the same month or dekad of the other calibration years
+
+    Limits
+    ------
+    * Masked (``masked_dry_season``) in seasons in which warmth helps plants, corr(NDVI, LST) > 0 over the
+      calibration years, and where high - low is below 1 degC, the accuracy of the satellite.
+    * Of 15 years the sign of a correlation near 0 is chance, and so is then the mask.
+    * Land surface temperature is seen on clear days alone: a cloudy month was cooler than it says.
+    * It is no air temperature, and says nothing of the heat that people feel.
 
     References
     ----------
@@ -135,6 +162,17 @@ def vegetation_health(
     -------
     Dataset (time, ...)
         ``vci``, ``tci``, ``vhi`` (1, 0 worst to 100 best), each with its status; ``vhi`` only where both parts stand.
+
+    Formula
+    -------
+    VHI = a VCI + (1 - a) TCI,  a = 0.5 unless told
+
+    Limits
+    ------
+    * What VCI and TCI cannot say, it cannot; it stands only where both do.
+    * The weight of one half is a convention, not a measurement; so are the classes below 10, 20, 30 and 40 (extreme,
+      severe, moderate and mild drought).
+    * Greenness and heat have one cause in common, so it is less than two witnesses.
 
     References
     ----------
