@@ -85,11 +85,10 @@ COLUMNS = (
 def balance_water(work: str) -> None:
     """Balance demand against supply, and store it by subdistrict and by node of the network."""
     plan = load_plan(work)
-    coefficients: DemandOptions | None = getattr(plan.settings, "water_demand", None)
-    options: BalanceOptions | None = getattr(plan.settings, "water_balance", None)
+    coefficients = plan.settings.water_demand
     if coefficients is None:
         return
-    cube, nodes = balance(plan, work, coefficients, options or BalanceOptions())
+    cube, nodes = balance(plan, work, coefficients, plan.settings.water_balance or BalanceOptions())
     write_cube(cube, stage(work) / "water_balance.nc")
     if nodes is not None:
         write_dataset(nodes, stage(work) / "water_nodes.nc")

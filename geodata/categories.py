@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -34,8 +34,6 @@ class CategoryTable(UnitColumns):
     absent_is_zero : bool
         True for a table that leaves out the subdistricts that have none.
     """
-
-    at_the_waist: ClassVar[bool] = False  # has a further dimension, which one stage alone looks at
 
     reader: Literal["category_table"]
     level: Literal[3] = 3

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -105,8 +105,6 @@ class WaterNetwork(SourceOptions):
     inflow : str or None
         CSV or workbook with the columns month, node, inflow_m3s; None where nobody measures it.
     """
-
-    at_the_waist: ClassVar[bool] = False  # knows nodes, not subdistricts; one stage alone looks at it
 
     reader: Literal["water_network"]
     units: Literal["m3/s"]
