@@ -227,9 +227,21 @@ def hargreaves(
     Returns
     -------
     DataArray (time, ...), mm/day
-        0.0023 x 0.408 Ra (T + 17.8) sqrt(Tmax - Tmin), never below 0; NaN where tmax is below
-        tmin. pyet's own `hargreaves` lets the latent heat vary with temperature, and takes the
-        radiation of a month to be that of the day in its label; so only Ra is taken from it.
+        Never below 0; NaN where tmax is below tmin. pyet's own `hargreaves` lets the latent heat vary
+        with temperature, and takes the radiation of a month to be that of the day in its label; so only
+        Ra is taken from it.
+
+    Formula
+    -------
+    ET0 = 0.0023 x 0.408 Ra (T + 17.8) sqrt(Tmax - Tmin),  T = (Tmax + Tmin) / 2
+    Ra radiation above the atmosphere, MJ m-2 day-1; that of a month is the mean of its days
+
+    Limits
+    ------
+    * Neither wind nor humidity is in it: too low where the wind is above 3 m/s, too high in humid air (FAO-56).
+    * FAO-56 asks for a comparison with Penman-Monteith in each new region before it is trusted there.
+    * From monthly means of the extremes it is not quite the mean of the days, as it is not linear in them.
+    * Evaporation of well watered short grass: what the ground does evaporate is less wherever water lacks.
 
     References
     ----------
@@ -282,6 +294,22 @@ def penman_monteith(
     -------
     DataArray (time, ...), mm/day
         Never below 0; NaN where an input is, or where tmax is below tmin.
+
+    Formula
+    -------
+    ET0 = [0.408 D (Rn - G) + g 900 / (T + 273) u2 (es - ea)] / [D + g (1 + 0.34 u2)]
+    D slope of the vapour pressure curve and g psychrometric constant, kPa/degC; Rn net radiation and G heat
+    into the ground, MJ m-2 day-1; u2 wind at 2 m, m/s; es - ea vapour pressure deficit, kPa
+    Rs = (0.25 + 0.5 n / N) Ra from hours of sunshine n of N
+
+    Limits
+    ------
+    * On monthly means wind and dryness no longer vary together: the reader warns of it. Daily weather is computed
+      day by day, then summed.
+    * Weather of a desert is not that over a well watered reference field: there the air would be cooler and
+      moister, so that it is too high.
+    * Radiation from sunshine uses the coefficients of FAO-56 (0.25 and 0.5), which differ from place to place.
+    * Evaporation of well watered short grass: what the ground does evaporate is less wherever water lacks.
 
     References
     ----------

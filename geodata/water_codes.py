@@ -86,7 +86,18 @@ def month_weighted_occurrence(raster: xr.DataArray, *, min_months: int = 12) -> 
 
     Returns
     -------
-    DataArray (lat, lon), %; NaN where fewer months were seen
+    DataArray (lat, lon), % (0 never, 100 always); NaN where fewer months were seen
+
+    Formula
+    -------
+    occurrence = 100 mean over months m of the year of [water_m / (water_m + land_m)]
+
+    Limits
+    ------
+    * How often, not when: a lake that dried up ten years ago and one that fills every spring may be equal.
+    * Years of which more months were seen count more, and the early satellites saw little.
+    * A month of the year that was never seen leaves the cell without a value, unless ``min_months`` allows it.
+    * Reeds, trees, dark shadows and salt crusts are misread by the codes themselves.
 
     References
     ----------

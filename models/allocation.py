@@ -106,6 +106,27 @@ def allocate(
         NaN with external_unknown downstream of a border whose inflow is not known (below a
         reservoir from then on), input_missing of a runoff, insufficient_data of a demand that is
         not known: what its user leaves for the others, and for those below, is not known either.
+
+    Formula
+    -------
+    inflow_n = border_n + runoff_n + sum over m upstream of outflow_m share_mn (1 - loss_mn)
+    given_s = min(demand_s, what is left), s = domestic, livestock, environment, industry, irrigation in turn
+    outflow_n = available_n - sum of given_s (1 - return_s);  the environment consumes nothing
+    reservoir: V = storage + inflow - evaporation;  available = r max(V - dead, 0), and what then exceeds the capacity
+
+    Limits
+    ------
+    * Bookkeeping of months: water takes no time on its way, and no channel is too narrow for it.
+    * The one above takes first. Real rivers have rights, gates and pumps; what the country file declares is
+      what is reckoned with.
+    * Reservoirs release a share of what they hold: no operator's rule, no flood storage.
+    * No ground water, no quality of water, and no runoff but what a source gives.
+    * Downstream of a border whose inflow is not known nothing is: ``external_unknown``.
+    * The balance closes to 1e-9 of the water; that proves the arithmetic, and not the numbers that went in.
+
+    References
+    ----------
+    The project's own: mass balance and fixed priorities, as of water allocation models in general.
     """
     require_units(demand, "m3/day")
     require_units(border_inflow, "m3/day")
@@ -403,6 +424,18 @@ def performance(demand: xr.DataArray, supply: xr.DataArray, *, min_months: int =
         months of failure after which it is met; insufficient_data where there was none.
         ``vulnerability`` (1): mean over the runs of failing months of their worst shortage, as a share of
         the demand; 0 where none failed.
+
+    Formula
+    -------
+    reliability = months in which demand is met / months known
+    resilience = failing months followed by one in which it is met / failing months followed by a known one
+    vulnerability = mean over runs of failing months of the largest 1 - supply / demand
+
+    Limits
+    ------
+    * In a run today's demand is set against the inflow of the past: it tells of no year that happened.
+    * A month fails by a drop or by half (1e-9 of the demand): reliability alone says nothing of how much.
+    * 12 known months are asked for, which is few: a resilience of three failures is hardly a figure.
 
     References
     ----------

@@ -238,6 +238,24 @@ def domestic_demand(
     -------
     Dataset (time, pcode, scenario)
         ``demand_residents``, ``demand_displaced`` and ``demand_domestic``, m3/day, each with its status.
+
+    Formula
+    -------
+    demand = sum over groups of people x litres per person and day / 1000 / (1 - losses)
+    groups: residents; displaced people in camps, in critical shelter, elsewhere
+
+    Limits
+    ------
+    * Litres are what is reckoned with, not what was measured: low, mid and high with the source of each in the
+      country file. The range is wide, and it is the answer.
+    * Residents are those of a census, carried on; displaced people are counted in households and published
+      rounded, with a stand-in where hidden.
+    * Nothing of schools, hospitals, trade, or of the quality of the water.
+    * No residents, no demand (``input_missing``); no list of displaced people: theirs alone is.
+
+    References
+    ----------
+    The project's own bookkeeping; the sources of the litres and losses stand in the country file.
     """
     require_units(residents, "people")
     arriving = 1.0 - options.losses.along()
@@ -344,6 +362,20 @@ def irrigation_demand(
         ``demand_irrigation``, m3/day of the month, with its status. Where nothing is irrigated it
         is 0 whatever the weather; where an input is unknown it has that input's status.
 
+    Formula
+    -------
+    demand = sum over crops of area x 10 x max(0, Kc ET0 - Pe) / (Ea (1 - LR)) / days of the month
+    Pe = P (125 - 0.2 P) / 125 up to 250 mm, 125 + 0.1 P above
+    LR = ECw / (5 ECe - ECw), 0 where no salinity of the water is given;  area in ha, Ea efficiency
+
+    Limits
+    ------
+    * It is what crops on the declared area would need, not what farmers take: that area is of one year, and a
+      farmer without water sows less.
+    * Effective rain by month ignores on which days it fell and what the soil held before.
+    * Ground water that rises to the roots, double cropping not in the list, and rice basins are left out.
+    * Kc, efficiency and salinity are ranges from tables: low, mid and high, all at once at their own end.
+
     References
     ----------
     FAO-56 (crop coefficients), FAO-29 (leaching), USDA (effective rain).
@@ -396,6 +428,20 @@ def livestock_demand(
     -------
     Dataset (..., scenario)
         ``demand_livestock``, m3/day, with its status.
+
+    Formula
+    -------
+    demand = sum over animals of heads x litres per head and day / 1000
+
+    Limits
+    ------
+    * Drinking water alone: fodder is irrigation, if it is anything here.
+    * The same in every month, though animals drink more in summer: the range has to hold that.
+    * Heads are of one count; herds move, and are sold in a drought.
+
+    References
+    ----------
+    The project's own bookkeeping; the sources of the litres stand in the country file.
     """
     require_units(heads, "head")
     _require_coefficients(heads["animal"], litres, "animal")

@@ -42,6 +42,21 @@ def dust_frequency(dust_days: xr.DataArray, calibration: tuple[int, int], *, min
         (days, of the last twelve months; NaN if one is missing); ``dust_rate`` (days, mean of the calendar
         month) with its 95 % interval ``dust_rate_low`` to ``dust_rate_high``.
 
+    Formula
+    -------
+    percentile = (r - 0.44) / (n + 0.12),  r = 1 + years with fewer dust days + half of those with as many
+    rate = mean m of the calendar month over n years,  c = max(1, variance / m),  e = n m / c
+    its 95 % interval: (c / n) G^-1(0.025; e) to (c / n) G^-1(0.975; e + 1),  G gamma distribution of scale 1
+
+    Limits
+    ------
+    * Days, not dust: one hour of haze and a day of storm count alike, and nobody's lungs are in it.
+    * What a dust day is, the source decides (visibility, optical depth); two sources do not count alike, and a
+      model's dust has to be compared with stations first.
+    * A district's count is taken for all its subdistricts.
+    * The rate is of past years; it is no forecast. With 20 years percentiles run from 0.03 to 0.97.
+    * Without a source the hazard is absent, and not 0.
+
     References
     ----------
     Gringorten 1963; Garwood 1936 (limits of a Poisson mean), widened by the overdispersion of a negative binomial.

@@ -33,6 +33,21 @@ def headline(indices: xr.Dataset, index_name: str, scales_months: Sequence[int])
     Returns
     -------
     Dataset (time, ...): ``index`` (1), ``scale_months`` (months), ``status``
+
+    Formula
+    -------
+    index = index of the first scale k, in the order of the country file, whose status keeps a value this month
+
+    Limits
+    ------
+    * From month to month the scale may change, and the index with it, though no rain fell: ``scale_months``
+      says which one speaks.
+    * A longer scale speaks of a longer time: in a dry season it tells of the winter before.
+    * A gap in the newest month silences all scales alike; an older value is then carried, with its age.
+
+    References
+    ----------
+    The project's own rule for dry seasons.
     """
     first = indices[f"{index_name}_{scales_months[0]}"]
     index = xr.full_like(first, np.nan, dtype=float)

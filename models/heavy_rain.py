@@ -155,6 +155,25 @@ def daily_rain_indices(
     ContractError
         Other units, or a time axis that is not of consecutive days.
 
+    Formula
+    -------
+    Rx1day = max P_d,  Rx5day = max (P_(d-4) + ... + P_d)
+    wet-day total = sum of P_d over days with P_d >= 1 mm;  R95pTOT = the same over days with P_d > P95
+    P95: 95th percentile of the wet days of the calibration years, position (n + 1/3) 0.95 + 1/3
+    CDD, CWD = longest run of days with P_d < 1 mm, and of days with P_d >= 1 mm
+    API_d = k API_(d-1) + P_d
+
+    Limits
+    ------
+    * Rain of a cell is a mean over its ground: its highest day is below what a gauge in it measures, and a day's
+      total says nothing of the hour in which it fell.
+    * A month needs 95 % of its days; what the others brought is missing, so that a maximum or a sum is "at least".
+      Spells that an unseen day may have lengthened are ``insufficient_data``.
+    * R95pTOT needs 30 complete years and 100 wet days; with fewer years, where they are allowed, P95 is rough.
+    * CDD of a dry season is the length of the dry season, not a drought.
+    * In months, spells and windows reach back over the edge: sums of months are not the year
+      (`yearly_rain_indices`).
+
     References
     ----------
     ETCCDI indices (Zhang et al. 2011, WIREs Clim. Change 2); Kohler and Linsley 1951.
@@ -181,8 +200,25 @@ def yearly_rain_indices(
     Returns
     -------
     Dataset (year, ...), years labelled by their end
-        The same but for ``api``, and ``r95p_share`` (1), the share of the wet-day total that fell on heavy days;
+        As of `daily_rain_indices` (mm/day, mm, day), but for ``api``;
+        and ``r95p_share`` (1), the share of the wet-day total that fell on heavy days;
         in a year without a wet day it is ``masked_dry_season``.
+
+    Formula
+    -------
+    Rx1day, Rx5day, R95pTOT, CDD and CWD as by month, over the days of a hydrological year alone
+    r95p_share = R95pTOT / wet-day total
+
+    Limits
+    ------
+    * As of `daily_rain_indices`; a year needs 95 % of its days.
+    * No window and no spell reaches into a year from the one before: a dry summer is cut where a year begins in it.
+    * P95 knows the calibration years and not the later ones: shares of the two are not quite alike.
+    * One year is one number: a trend of it needs more years than most daily records have.
+
+    References
+    ----------
+    ETCCDI indices (Zhang et al. 2011, WIREs Clim. Change 2), by hydrological in place of calendar years.
     """
     require_units(daily, "mm/day")
     kernel = _Kernel(days_of(daily), calibration, rules, by_year=True)
@@ -231,6 +267,22 @@ def antecedent_precipitation(daily: xr.DataArray, rules: Antecedent = DEFAULT_RU
     Dataset (time, ...)
         ``api`` (mm) with ``api_status`` (insufficient_data while it spins up and after a gap), and the flag
         ``api_bridged``: 1 where an unseen day of the last ``spin_up_days`` was taken for a dry one.
+
+    Formula
+    -------
+    API_d = k API_(d-1) + P_d,  k = 0.92 (and another in June to September, if told)
+
+    Limits
+    ------
+    * One number for how wet the ground is: no soil, no slope, no evaporation but what k stands for.
+    * k is a convention (0.85 to 0.98); an index by another k is another index, and so is a sum of the last days.
+    * 90 days after its start, or after a gap, 0.06 % of what came before is missing (k = 0.92); before that
+      ``insufficient_data``.
+    * A bridged day counts as dry, so that the index is "at least" while ``api_bridged`` is 1.
+
+    References
+    ----------
+    Kohler and Linsley 1951.
 
     Examples
     --------
@@ -354,6 +406,19 @@ def heavy_rain_percentile(
     -------
     Dataset (time, ...)
         ``heavy_rain_percentile`` (1; 1 wettest) and ``rx1day`` (mm/day, highest of the window), with statuses.
+
+    Formula
+    -------
+    percentile = (r - 0.44) / (n + 0.12),  r = 1 + years with a lower highest day + half of those with an equal one
+    among the highest days of the calibration years, the month's own year in the place of its own
+
+    Limits
+    ------
+    * A rank, not an amount: no gauge has calibrated it, and daily rain of a cell is below that of a gauge.
+    * A month is ranked among the highest days of whole years: an ordinary wet month stands near 0, and two
+      subdistricts with equal ranks may have had 20 and 80 mm.
+    * With n years it ends at (n - 0.44) / (n + 0.12): with 12 years at 0.95, so that nothing rarer can show.
+    * A flash flood takes hours and a slope; of it this says no more than that a day was heavy.
 
     References
     ----------

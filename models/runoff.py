@@ -120,6 +120,23 @@ def storm_runoff(rain_mm: Any, curve_number: Any, initial_share: float = 0.2) ->
     curve_number : array, 0 to 100
     initial_share : float, Ia / S
 
+    Returns
+    -------
+    array, mm; NaN where the rain is
+
+    Formula
+    -------
+    Q = (P - Ia)^2 / (P - Ia + S) where P > Ia, else 0
+    S = 25400 / CN - 254 mm,  Ia = 0.2 S
+    dry soil: CN1 = 4.2 CN / (10 - 0.058 CN);  wet soil: CN3 = 23 CN / (10 + 0.13 CN)
+
+    Limits
+    ------
+    * One storm of a day or less. A month's rain put in as one storm gives several times the runoff.
+    * It knows neither how hard it rained nor how long, nor slope, nor frozen or crusted ground.
+    * Curve numbers come from tables of American farmland; 5 more or less halve or double the runoff of 30 mm.
+    * A share of 0.05 in place of 0.2 needs curve numbers converted for it.
+
     References
     ----------
     Soil Conservation Service 1972, National Engineering Handbook, Section 4.
@@ -181,6 +198,24 @@ def monthly_runoff(daily: xr.DataArray, land: xr.DataArray, rules: RunoffRules =
     Dataset (time = month starts, ...)
         ``runoff_max`` (mm/day) and ``runoff_total_mm`` (mm), with statuses as of `daily_runoff`. A month needs the
         runoff of 95 % of its days; a day without it adds nothing.
+
+    Formula
+    -------
+    Q of each day as of `storm_runoff`, for each class of land in a cell, averaged by area; then the highest
+    of the month, and the sum
+
+    Limits
+    ------
+    * What `storm_runoff` cannot say, it cannot. Runoff of a cell is not the flow of a river: nothing is routed.
+    * Where it follows the rain of the five days before, the wetness of the soil is one of three classes, and its
+      limits (35.6 and 53.3 mm) are those of the American growing season.
+    * ``input_missing`` where less than 95 % of a cell has a curve number; ``insufficient_data`` where fewer
+      than 95 % of the days are known. A day that is not known adds nothing: the sum is "at least".
+    * Not calibrated by any gauge, and scored in no hazard.
+
+    References
+    ----------
+    Soil Conservation Service 1972, National Engineering Handbook, Section 4.
     """
     require_units(daily, "mm/day")
     days = days_of(daily)

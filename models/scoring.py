@@ -50,7 +50,22 @@ def score_by_breakpoints(index: xr.DataArray, breakpoints: Sequence[tuple[float,
 
     Returns
     -------
-    DataArray, same dims, 0-10
+    DataArray, same dims (1, 0-10)
+
+    Formula
+    -------
+    score = s_i + (x - x_i) (s_(i+1) - s_i) / (x_(i+1) - x_i) between the breakpoints (x_i, s_i), flat beyond them
+
+    Limits
+    ------
+    * Breakpoints are choices; the block of the country file says whose. A 6 of one hazard is not the
+      damage of a 6 of another.
+    * A score is no probability and no loss. Beyond the outermost breakpoint all are alike.
+    * The error of the index is in it: between two class edges of the SPI one standard deviation is about a point.
+
+    References
+    ----------
+    The project's own; each block names the source of its breakpoints.
 
     >>> score_by_breakpoints(xr.DataArray([1.5, -1.25, -4.0, np.nan], dims="time"), SPI_BREAKPOINTS).values
     array([ 1.,  5., 10., nan])
@@ -64,9 +79,30 @@ def score_by_breakpoints(index: xr.DataArray, breakpoints: Sequence[tuple[float,
 
 
 def scaled_geometric_mean(scores: Sequence[xr.DataArray]) -> xr.DataArray:
-    """Mean led by the worst: 10 (1 - (g - 1)/9) from the geometric mean g of 10 - 0.9 score; NaN parts are left out.
+    """Mean led by the worst of several scores; NaN parts are left out.
 
-    Source: INFORM, aggregation of natural hazards.
+    Parameters
+    ----------
+    scores : DataArrays (any dims), 0-10, on the same labels
+
+    Returns
+    -------
+    DataArray, same dims (1, 0-10)
+
+    Formula
+    -------
+    score = 10 (1 - (g - 1) / 9),  g = geometric mean of 10 - 0.9 score_i
+
+    Limits
+    ------
+    * It says that something is bad, not what: scores of 9 and 1 give 6.5, of 10 and 0 give 7.6.
+    * A hazard that was not assessed is left out: the mean of two hazards of one place and of four of another
+      are not quite the same thing.
+    * Two hazards of one cause (drought and lack of water) count twice.
+
+    References
+    ----------
+    INFORM, aggregation of natural hazards.
 
     >>> float(scaled_geometric_mean([xr.DataArray(8.0), xr.DataArray(2.0)]).round(3))
     5.787

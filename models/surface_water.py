@@ -65,6 +65,24 @@ def water_percentile(
         median minus 1) with its status. Attributes, years in words separated by spaces:
         ``years_without_imagery`` those left out, ``years_found`` those of them that nobody declared,
         ``ranked_years`` first and last of those ranked against.
+
+    Formula
+    -------
+    percentile = (r - 0.44) / (n + 0.12),  r = 1 + years with less + half of those with as much
+    anomaly = area / median of the same month - 1
+
+    Limits
+    ------
+    * Area, not volume: a deep lake loses water long before it loses area.
+    * Open water alone: under reeds and trees it is missed, so that marshes read too small.
+    * ``insufficient_data`` where less than 0.7 of the unit was seen, in years without imagery, with fewer than
+      ``min_years`` seen years, and where the median lies below ``min_area_km2`` (a few pixels).
+    * In a river ruled by dams low water may be somebody's decision: ``since_year`` ranks within the present rule.
+    * With 20 years it runs from 0.03 to 0.97.
+
+    References
+    ----------
+    Gringorten 1963; years without imagery by the project's own rule (`find_years_without_imagery`).
     """
     require_units(area, "km2")
     seen, left_out = _seen(area, observed_share, min_observed, years_without_imagery, detect, min_area_km2)
@@ -94,6 +112,23 @@ def storage_percentile(
     Dataset (time, ...)
         ``storage_percentile`` (1, 0 emptiest) and ``storage_anomaly`` (1, storage over median minus
         1; insufficient_data where the median is 0), with statuses; attribute ``ranked_years``.
+
+    Formula
+    -------
+    percentile = (r - 0.44) / (n + 0.12),  r = 1 + years with less + half of those with as much
+    anomaly = storage / median of the same month - 1
+
+    Limits
+    ------
+    * Given the area it says nothing of volume, and sediment makes both shrink for good (Mosul: about a tenth of
+      its storage).
+    * A rank among years, not months of supply: who draws how much is not in it.
+    * It belongs to those whom the reservoir serves, if the country file names them; else to where the water lies.
+    * ``insufficient_data`` with fewer than ``min_years`` years; with 20 it runs from 0.03 to 0.97.
+
+    References
+    ----------
+    Gringorten 1963. Sediment of Mosul: Khattab 2017.
     """
     return _rank("storage", "storage", storage, calibration, since_year, min_years, 0.0)
 
@@ -113,10 +148,6 @@ def water_trend(
     Of a monthly record the calendar months are compared each with its like, and their slopes and
     counts pooled (seasonal Kendall), so that a season is no trend.
 
-    The p-value is nominal. Years of water follow each other: with autocorrelation a trend is found
-    more often than p says; and the months of a year share one fate. Read it with the number of years,
-    and a change of regime (a dam, a diversion) is a step that a slope cannot tell.
-
     Parameters
     ----------
     area : DataArray (time, ...), km2; the record up to the month that is asked about
@@ -132,6 +163,20 @@ def water_trend(
         ``water_trend`` (km2/year), ``water_trend_p`` (1, two-sided), ``water_trend_s`` (1, Kendall's S:
         rises minus falls over all pairs of years), ``water_trend_years`` (1, years seen). Attributes as of
         `water_percentile`.
+
+    Formula
+    -------
+    slope = median of (x_j - x_i) / (t_j - t_i) over pairs of years i < j of the same month
+    S = sum of sign(x_j - x_i),  var(S) = sum over months of [n (n - 1) (2 n + 5) - sum of t (t - 1) (2 t + 5)] / 18
+    Z = (S - sign S) / sqrt(var(S)),  p = 2 Phi(-|Z|);  t years alike
+
+    Limits
+    ------
+    * The p-value is nominal. Years of water follow each other: with autocorrelation a trend is found more often
+      than p says; and the months of a year share one fate, which var(S) leaves out.
+    * A change of regime (a dam, a diversion) is a step, which a slope cannot tell.
+    * It is of the record, 20 years at least, and not to be carried on into the future.
+    * Units that never held ``min_area_km2`` have none.
 
     References
     ----------
@@ -184,6 +229,19 @@ def surface_water_supply_index(percentiles: xr.Dataset, weights: Mapping[str, fl
     ------
     ValueError
         If a weight is negative, of something that is not there, or they do not sum to 1.
+
+    Formula
+    -------
+    SWSI = (w_snow P_snow + w_rain P_rain + w_flow P_flow + w_storage P_storage - 50) / 12
+    P percentile in %, weights w that sum to 1
+
+    Limits
+    ------
+    * The weights are judgement: they differ by basin and season, and so does what a value means. Do not
+      compare basins.
+    * Unknown wherever a part with a weight is: other weights would be another index.
+    * Percentiles of a regulated river compare with its past rule (`storage_percentile`, ``since_year``).
+    * Not part of a run: no method of a country file computes it yet.
 
     References
     ----------

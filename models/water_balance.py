@@ -129,6 +129,26 @@ def to_units(
         m3/day: ``supply``, ``unmet_<sector>`` and ``unmet_total`` of the sectors given (another sector is
         input_missing), ``unmet_share`` of the demand (1), ``water_stress`` (1): all that is asked for at
         the nodes where a subdistrict draws over all that is there, with ``water_stress_case``.
+
+    Formula
+    -------
+    supply_s = demand_s x sum over nodes of serves x given_s / asked_s
+    unmet_s = demand_s - supply_s
+    unmet_share = sum of unmet_s / sum of demand_s
+    water_stress = all that is asked for at the nodes that serve / water available there
+
+    Limits
+    ------
+    * All who draw at a node get the same share: who lies at the tail of the canal gets less than it says.
+    * Of a demand that is itself a range: read low, mid and high.
+    * Without border inflow a river-fed unit is ``external_unknown``, and without a node that serves it
+      ``input_missing``: never "enough".
+    * Where nobody asks for anything there is no share. Of the stress ``water_stress_case`` tells which lacks, use or water.
+    * Water that people buy from tankers or draw from wells is not in it.
+
+    References
+    ----------
+    The project's own: shares of the allocation of `models.allocation.allocate`.
     """
     serves = serves.sel(pcode=demand["pcode"].values)
     wanted = _by_sector(demand, "demand", sectors)
