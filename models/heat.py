@@ -82,6 +82,21 @@ def hot_days(tmax: xr.DataArray, rules: HeatRules = DEFAULT_RULES) -> xr.Dataset
     ------
     ContractError
         Other units, or a time axis that is not of consecutive days.
+
+    Formula
+    -------
+    hot days = days of the month with Tmax > limit (45 degC unless told)
+
+    Limits
+    ------
+    * One limit for all: 45 degC is ordinary in the plain and unheard of in the mountains, and people get used to heat.
+    * Air temperature alone. Humidity, sun and wind decide what a body bears; no UTCI and no WBGT is computed.
+    * A cell's mean temperature hides the city in it. The mean over a subdistrict counts parts of days.
+    * A month needs 95 % of its days; the others count as not hot, so that a count is "at least".
+
+    References
+    ----------
+    The project's own limit, in the manner of the ETCCDI counts of summer days (SU).
     """
     words = f"days with a maximum above {rules.hot_day_above_degc:g} degC"
     return _counted(tmax, rules.hot_day_above_degc, rules, "hot_days", words)
@@ -95,6 +110,19 @@ def hot_nights(tmin: xr.DataArray, rules: HeatRules = DEFAULT_RULES) -> xr.Datas
     Returns
     -------
     Dataset (time = month starts, ...): ``hot_nights`` (day) and ``hot_nights_status``
+
+    Formula
+    -------
+    hot nights = days of the month with Tmin > limit (30 degC unless told)
+
+    Limits
+    ------
+    * The lowest temperature of the day stands for the night; indoors it may be hotter until the morning.
+    * What `hot_days` cannot say, it cannot.
+
+    References
+    ----------
+    The project's own limit, in the manner of the ETCCDI counts of tropical nights (TR).
     """
     words = f"nights with a minimum above {rules.hot_night_above_degc:g} degC"
     return _counted(tmin, rules.hot_night_above_degc, rules, "hot_nights", words)
@@ -128,6 +156,26 @@ def heat_wave_days(
     ------
     ContractError
         Other units, or a time axis that is not of consecutive days.
+
+    Formula
+    -------
+    hot day: Tmax > P95 of the calendar day, and Tmax > 42 degC
+    heat wave: 3 hot days or more in a row;  heat wave days = days of the month that belong to one
+    P95: of the maxima in a window of 5 days around the calendar day in the calibration years,
+    position (n + 1/3) 0.95 + 1/3
+
+    Limits
+    ------
+    * 30 years make a sample of 150 days, and 7 of them lie above P95: it is rough, and with fewer years rougher.
+    * The calibration years belong to their own sample, so that heat seems to jump a little where they end.
+    * An unseen day ends a wave; where it may have joined two parts the month is ``insufficient_data``. Two hot days
+      at the end of a record may yet become a wave.
+    * A wave of the spring below 42 degC is none, though nobody is used to heat by then.
+    * Air temperature alone, as `hot_days`.
+
+    References
+    ----------
+    The project's own definition; window and base period of ETCCDI's TX90p, quantile of type 8 (Hyndman and Fan 1996).
     """
     require_units(tmax, "degC")
     kernel = _Waves(days_of(tmax), calibration, rules)

@@ -98,6 +98,27 @@ def spi(
         ``spi`` (1, clipped to [-3, 3], NaN where not informative), ``spi_status``,
         ``max_detectable_class`` (0 none, 1 moderate, 2 severe, 3 extreme).
 
+    Formula
+    -------
+    A_t = P_t + P_(t-1) + ... + P_(t-k+1), and 0 where A_t < trace
+    s = ln(mean x) - mean(ln x),  a = (1 + sqrt(1 + 4 s / 3)) / (4 s),  b = mean x / a           (Thom)
+    p = p0 + (1 - p0) F(A_t; a, b) where A_t > 0,  p0 = n0 / (n + 1)
+    p = (n0 + 1) / (2 (n + 1)) where A_t = 0
+    SPI = Phi^-1(p), cut to -3 ... 3
+    x the positive totals of the calendar month in the n calibration years, n0 of its totals 0; F gamma distribution;
+    "ml" solves ln a - digamma(a) = s, "lmoments" Gamma(a + 1/2) / (sqrt(pi) Gamma(a + 1)) = l2 / l1
+
+    Limits
+    ------
+    * In a month that is usually dry it cannot reach a drought: moderate, severe and extreme need (n0 + 1) / (n + 1)
+      of at most 0.317, 0.134 and 0.0455. Without moderate the month is ``masked_dry_season``.
+    * ``insufficient_data``: a gap in the window, too few totals or positive totals in the calibration, or all alike.
+      ``out_of_support``: no rain at all in a month that always had some.
+    * The error of a 30-year fit is about 0.24 near -1 and 0.35 near -2 (44 years: 0.19 and 0.28), so that one
+      class is inside the noise; beyond -3 and 3 it says no more.
+    * How unusual rain is, not how much is missing; and nothing of heat, soil, rivers or demand.
+    * Of rain averaged over the subdistrict. A mean of the indices of its cells is no SPI: it hides extremes.
+
     References
     ----------
     McKee et al. 1993; Thom 1958; Stagge et al. 2015; WMO-No. 1090.
