@@ -44,7 +44,8 @@ KEEPS_VALUE = frozenset({Status.ok, Status.stale, Status.resolution_limited, Sta
 RAISES_ALERTS = frozenset({Status.ok, Status.resolution_limited, Status.out_of_support})
 """Statuses under which a value may raise an alert."""
 
-_CAUTION = (Status.ok, Status.resolution_limited, Status.out_of_support, Status.stale)
+CAUTION = (Status.ok, Status.resolution_limited, Status.out_of_support, Status.stale)
+"""Statuses that keep a value, from the one that claims most to the one that claims least."""
 
 
 class AlertLevel(IntEnum):
@@ -239,8 +240,8 @@ def has_status(flags: xr.DataArray, members: Iterable[Status]) -> xr.DataArray:
 def more_cautious(a: xr.DataArray, b: xr.DataArray) -> xr.DataArray:
     """Of two flags that both keep a value, the one that claims less (ok < resolution_limited <
     out_of_support < stale). A flag that keeps no value stands over one that does."""
-    order = np.full(max(Status) + 1, len(_CAUTION), dtype="int8")
-    for rank, member in enumerate(_CAUTION):
+    order = np.full(max(Status) + 1, len(CAUTION), dtype="int8")
+    for rank, member in enumerate(CAUTION):
         order[member] = rank
     ra, rb = (xr.apply_ufunc(lambda f: order[f], f, dask="parallelized", output_dtypes=["int8"]) for f in (a, b))
     return xr.where(rb > ra, b, a).astype("int8").assign_attrs(status_attrs())

@@ -17,6 +17,7 @@ import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field
 
 from geodata.schema import (
+    CAUTION,
     KEEPS_VALUE,
     ContractError,
     Status,
@@ -143,7 +144,8 @@ def to_units(
     * Of a demand that is itself a range: read low, mid and high.
     * Without border inflow a river-fed unit is ``external_unknown``, and without a node that serves it
       ``input_missing``: never "enough".
-    * Where nobody asks for anything there is no share. Of the stress ``water_stress_case`` tells which lacks, use or water.
+    * Where nobody asks for anything there is no share. Of the stress ``water_stress_case`` tells which lacks,
+      use or water.
     * Water that people buy from tankers or draw from wells is not in it.
 
     References
@@ -271,31 +273,36 @@ def aggregate(values: xr.Dataset, parent: pd.Series, names: Iterable[str]) -> xr
     groups = parent.reindex(values["pcode"].values)
     if groups.isna().any():
         raise ContractError(f"parent: none for {list(groups.index[groups.isna()][:5])}, expected one for each unit")
-    by_unit = xr.DataArray(groups.to_numpy().astype(str), dims="pcode", name="unit")
-    out = xr.Dataset({"units": xr.ones_like(by_unit, dtype="int64").groupby(by_unit).sum()})
+    units, place = np.unique(groups.to_numpy().astype(str), return_inverse=True)
+    out = xr.Dataset({"units": ("unit", np.bincount(place))}, coords={"unit": units})
     for name in names:
         require_units(values[name], "m3/day")
         known = values[name].notnull()
-        count = known.groupby(by_unit).sum("pcode")
-        total = values[name].groupby(by_unit).sum("pcode").where(count > 0)
-        flags = values[f"{name}_status"].groupby(by_unit).map(_flag_of_all)
-        order = [d if d != "pcode" else "unit" for d in values[name].dims]
-        _put(out, name, total.transpose(*order), flags.transpose(*order, missing_dims="ignore"), "")
+        count = _by_unit(known.astype("int64"), place, units, np.add)
+        total = _by_unit(values[name].fillna(0.0), place, units, np.add).where(count > 0)
+        rank = _by_unit(xr.DataArray(_RANK)[values[f"{name}_status"].astype("int64")], place, units, np.maximum)
+        flags = xr.DataArray(_OF_RANK)[rank.astype("int64")]
+        _put(out, name, total, flags, "")
         out[name].attrs = dict(values[name].attrs)
-        out[f"{name}_units"] = count.astype("int64").transpose(*order)
+        out[f"{name}_units"] = count
     return out
 
 
-def _flag_of_all(flags: xr.DataArray) -> xr.DataArray:
-    """Most cautious of the flags that keep a value; where none does, the first of `_REASONS` that is given."""
-    kept = has_status(flags, KEEPS_VALUE)
-    cautious = reduce(
-        more_cautious, [flags.where(kept, int(Status.ok)).isel(pcode=n, drop=True) for n in range(flags.sizes["pcode"])]
-    )
-    reason = xr.full_like(cautious, int(Status.insufficient_data))
-    for status in reversed(_REASONS):
-        reason = xr.where((flags == int(status)).any("pcode"), np.int8(status), reason)
-    return xr.where(kept.any("pcode"), cautious, reason).astype("int8")
+def _by_unit(values: xr.DataArray, place: np.ndarray, units: np.ndarray, how: np.ufunc) -> xr.DataArray:
+    """Sum or maximum over the subdistricts (dim pcode) of each unit, on the dim ``unit`` in its place."""
+    axis = values.get_axis_num("pcode")
+    order = np.argsort(place, kind="stable")
+    starts = np.searchsorted(place[order], np.arange(len(units)))
+    found = how.reduceat(np.take(values.values, order, axis=axis), starts, axis=axis)
+    dims = tuple("unit" if dim == "pcode" else dim for dim in values.dims)
+    coords = {dim: values[dim] for dim in values.dims if dim != "pcode" and dim in values.coords}
+    return xr.DataArray(found, dims=dims, coords={**coords, "unit": units})
+
+
+# A unit's flag: of those that keep a value the most cautious; where none does, the first of `_REASONS` that is given.
+_ORDER = (Status.insufficient_data, *(r for r in reversed(_REASONS)), *CAUTION)
+_RANK = np.array([max((n for n, s in enumerate(_ORDER) if s == status), default=0) for status in Status])
+_OF_RANK = np.array([int(status) for status in _ORDER], dtype="int8")
 
 
 # ------------------------------------------------------------------ pieces
