@@ -22,13 +22,11 @@ from geodata.simplify import simplify
 from geodata.store import read_cube, write_cube, write_geopackage, write_geoparquet, writing
 from maps.page import HazardWords, SitePage, standard_layers
 from maps.site import build_site
-from maps.tables import publishable, write_csv, write_hxl_csv, write_records, write_xlsx
+from maps.tables import publishable, write_csv, write_hxl_csv, write_xlsx
 from maps.words import notice
-from models.hazard_drought_runs import DroughtRunOptions
 from models.hazards import HAZARDS
-from models.runs import drought_runs
 
-from .balance_water import water_table
+from .further_tables import publish_balance, publish_runs, publish_usable_months, water_balance
 from .gaps import gaps_of
 from .indicators import long_table
 from .issue_warnings import read_reasons
@@ -62,8 +60,7 @@ def publish_products(work: str) -> None:
     reading = json.loads((stage(work) / "reading.json").read_text("utf-8"))
 
     publish_tables(plan, folder, manifest, table, subdistricts)
-    publish_runs(plan, folder, cube, notice(manifest))
-    publish_balance(work, subdistricts, notice(manifest))
+    publish_further_tables(plan, work, cube, subdistricts, notice(manifest))
     publish_cube(folder, cube.assign_attrs(notice=notice(manifest)))
     publish_site(plan, folder, manifest, table, cube, subdistricts)
     publish_rasters(plan, work, notice(manifest))
@@ -139,25 +136,12 @@ def publish_tables(
     write_geoparquet(shapes, place / "subdistricts.parquet")
 
 
-@computing("publish-runs")
-def publish_runs(plan: Plan, folder: Path, cube: xr.Dataset, words: str) -> None:
-    """Every run of drought of the record, one row for each, where the country file asks for runs."""
-    for name, block in plan.settings.indicators.items():
-        if isinstance(block, DroughtRunOptions):
-            runs = drought_runs(cube[f"{name}_index"], cube[f"{name}_index_status"], onset=block.onset, end=block.end)
-            runs = runs.assign(index=f"SPI-{block.scale_months}", notice=words)
-            with writing(folder / "tables" / f"{name}.csv") as path:
-                write_records(runs, path)
-
-
-@computing("publish-balance")
-def publish_balance(work: str, subdistricts: gpd.GeoDataFrame, words: str) -> None:
-    """Demand for water, supply and what is unmet in the as-of month, at three levels, one after the other."""
-    balance = water_balance(work)
-    if balance is not None:
-        levels = water_table(balance, subdistricts)
-        with writing(Path(work) / "tables" / "water_balance.csv") as path:
-            write_records(pd.concat(levels.values(), ignore_index=True).assign(notice=words), path, decimals=1)
+@computing("publish-further-tables")
+def publish_further_tables(plan: Plan, work: str, cube: xr.Dataset, subdistricts: gpd.GeoDataFrame, words: str) -> None:
+    """Runs of drought, the water balance at three levels, and the months in which each SPI says something."""
+    publish_runs(plan, Path(work), cube, words)
+    publish_balance(work, subdistricts, words)
+    publish_usable_months(plan, Path(work), cube, subdistricts, words)
 
 
 @computing("publish-cube")
@@ -213,12 +197,6 @@ def publish_rasters(plan: Plan, work: str, words: str) -> None:
 def source_cubes(plan: Plan, work: str) -> dict[str, xr.Dataset]:
     """Every source as it was read, on its own time axis."""
     return {name: read_cube(stage(work) / f"{name}.nc") for name in plan.settings.sources}
-
-
-def water_balance(work: str) -> xr.Dataset | None:
-    """The balance of demand and supply (time, pcode, scenario), where the country file has coefficients."""
-    path = stage(work) / "water_balance.nc"
-    return read_cube(path) if path.is_file() else None
 
 
 def measurements(plan: Plan, work: str) -> list[str]:

@@ -1,0 +1,94 @@
+"""Tables beside that of the subdistricts: runs of drought, the water balance, and when each SPI can be used."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from geodata.options import SourceOptions
+from geodata.schema import KEEPS_VALUE, Status, has_status
+from geodata.store import read_cube, writing
+from maps.tables import write_records
+from models.hazard_drought_runs import DroughtRunOptions
+from models.runs import drought_runs
+
+from .balance_water import water_table
+from .plan import Plan
+from .workspace import stage
+
+
+def publish_runs(plan: Plan, folder: Path, cube: xr.Dataset, words: str) -> None:
+    """Every run of drought of the record, one row for each, where the country file asks for runs."""
+    for name, block in plan.settings.indicators.items():
+        if isinstance(block, DroughtRunOptions):
+            runs = drought_runs(cube[f"{name}_index"], cube[f"{name}_index_status"], onset=block.onset, end=block.end)
+            runs = runs.assign(index=f"SPI-{block.scale_months}", notice=words)
+            with writing(folder / "tables" / f"{name}.csv") as path:
+                write_records(runs, path)
+
+
+def publish_balance(work: str, subdistricts: gpd.GeoDataFrame, words: str) -> None:
+    """Demand for water, supply and what is unmet in the as-of month, at three levels, one after the other."""
+    balance = water_balance(work)
+    if balance is not None:
+        levels = water_table(balance, subdistricts)
+        with writing(Path(work) / "tables" / "water_balance.csv") as path:
+            write_records(pd.concat(levels.values(), ignore_index=True).assign(notice=words), path, decimals=1)
+
+
+def publish_usable_months(
+    plan: Plan, folder: Path, cube: xr.Dataset, subdistricts: gpd.GeoDataFrame, words: str
+) -> None:
+    """In what share of its months each SPI says something, by governorate and calendar month."""
+    rows = usable_months(cube, subdistricts["adm1_name"])
+    if len(rows):
+        caveats = [s.note["en"] for s in plan.settings.sources.values() if "en" in s.note and rain_of(s)]
+        rows = rows.assign(note=" ".join(caveats), notice=words)
+        with writing(folder / "tables" / "usable_months.csv") as path:
+            write_records(rows, path)
+
+
+def water_balance(work: str) -> xr.Dataset | None:
+    """The balance of demand and supply (time, pcode, scenario), where the country file has coefficients."""
+    path = stage(work) / "water_balance.nc"
+    return read_cube(path) if path.is_file() else None
+
+
+def rain_of(source: SourceOptions) -> bool:
+    """True for a source of rain."""
+    return getattr(source, "quantity", "") == "precipitation"
+
+
+def usable_months(cube: xr.Dataset, region: pd.Series) -> pd.DataFrame:
+    """Share of the months in which an SPI is informative, of those it could be computed for.
+
+    Parameters
+    ----------
+    cube : Dataset (time, pcode)
+    region : Series, index pcode
+
+    Returns
+    -------
+    DataFrame: ``index``, ``region``, ``month`` (1 to 12), ``usable`` (1), ``months`` (how many stand behind it)
+    """
+    parts = []
+    for name in [str(v) for v in cube.data_vars if re.fullmatch(r"spi_\d+", str(v))]:
+        flags = cube[f"{name}_status"].transpose("time", "pcode")
+        kept, masked = has_status(flags, KEEPS_VALUE), flags == int(Status.masked_dry_season)
+        table = pd.DataFrame(
+            {
+                "region": np.tile(region.loc[cube["pcode"].values].to_numpy(), flags.sizes["time"]),
+                "month": np.repeat(cube["time"].dt.month.values, flags.sizes["pcode"]),
+                "usable": kept.values.ravel(),
+                "known": (kept | masked).values.ravel(),
+            }
+        )
+        found = table[table["known"]].groupby(["region", "month"])["usable"].agg(["mean", "size"]).reset_index()
+        parts.append(found.rename(columns={"mean": "usable", "size": "months"}).assign(index=name))
+    order = ["index", "region", "month", "usable", "months"]
+    return pd.concat(parts, ignore_index=True)[order] if parts else pd.DataFrame(columns=order)
