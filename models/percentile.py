@@ -31,6 +31,8 @@ def season_to_date(
 ) -> xr.Dataset:
     """Rain since the season began, ranked among the same months of the calibration years.
 
+    The plain twin of the SPI for the season under way: no distribution is assumed.
+
     Parameters
     ----------
     rain : DataArray (time, ...), mm/month, consecutive months

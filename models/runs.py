@@ -55,6 +55,9 @@ def drought_runs(
 ) -> pd.DataFrame:
     """Every run of an index, one row for each run and unit.
 
+    A run begins with the first month of a spell below ``end`` that reaches ``onset``, and ends before the first month
+    back at ``end``.
+
     Parameters
     ----------
     index : DataArray (time, ...), 1

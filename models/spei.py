@@ -71,6 +71,8 @@ def spei(
 ) -> xr.Dataset:
     """Standardised Precipitation-Evapotranspiration Index along ``time``, with its status.
 
+    As the SPI, of rain less reference evapotranspiration: it tells also of a year that was dry because it was hot.
+
     Parameters
     ----------
     rain, pet : DataArray (time, ...), mm/month

@@ -73,6 +73,9 @@ def spi(
 ) -> xr.Dataset:
     """Standardised Precipitation Index along ``time``, with its status and what it can detect.
 
+    The rain of the last months among the same months of the calibration years, told in standard deviations: 0 is
+    usual; below -1 lies one year in six, below -1.5 one in fifteen, below -2 one in forty-four.
+
     Parameters
     ----------
     rain : DataArray (time, ...), mm/month

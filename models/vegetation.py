@@ -38,7 +38,9 @@ def vegetation_condition(
     min_range: float = MIN_RANGE_NDVI,
     percentiles: tuple[float, float] = (2.0, 98.0),
 ) -> xr.Dataset:
-    """Vegetation Condition Index: 100 (NDVI - low) / (high - low) of the same season of the other years.
+    """Vegetation Condition Index: where greenness stands in its range of the season, 0 worst and 100 best.
+
+    The year that is judged is left out of its own range, else no record could be seen.
 
     Parameters
     ----------
