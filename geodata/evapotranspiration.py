@@ -216,6 +216,8 @@ def hargreaves(
 ) -> xr.DataArray:
     """Reference evapotranspiration from the range of temperature.
 
+    What short grass gives off that has all the water it wants, each day.
+
     Parameters
     ----------
     tmax, tmin : DataArray (time, ...), degC
@@ -277,6 +279,8 @@ def penman_monteith(
     cadence: Cadence = "day",
 ) -> xr.DataArray:
     """Reference evapotranspiration of FAO-56, by pyet.
+
+    What short grass gives off that has all the water it wants, from temperature, wind, sun and humidity.
 
     Parameters
     ----------

@@ -83,6 +83,8 @@ def allocate(
 ) -> xr.Dataset:
     """What each node gets, keeps and passes on.
 
+    Water is followed from the border to the sea: those upstream take first, and at each node the sectors in order.
+
     Parameters
     ----------
     network : Dataset (node, to, month)

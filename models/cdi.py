@@ -68,6 +68,9 @@ def combined_drought_indicator(
 ) -> xr.Dataset:
     """Combined drought indicator, version 1.
 
+    A drought that begins in the rain and goes on in the soil and in the plants, as one stage: watch, warning,
+    alert. These are words of the indicator, and no alert levels.
+
     Parameters
     ----------
     indices : Dataset (time, ...)

@@ -63,6 +63,9 @@ def combined_drought_indicator_v4(
 ) -> xr.Dataset:
     """Combined drought indicator, version 4 (rules as condensed).
 
+    Stages with a memory: an alert or a warning holds for some steps while its input recovers, and the ways to
+    recover have stages of their own.
+
     Parameters
     ----------
     indices, lags : as of `models.cdi.combined_drought_indicator`
@@ -71,7 +74,9 @@ def combined_drought_indicator_v4(
 
     Returns
     -------
-    Dataset (time, ...) as of `models.cdi.combined_drought_indicator`, with the recovery stages
+    Dataset (time, ...)
+        ``cdi_stage`` (flag), ``cdi_stage_status`` and ``cdi_at_least`` (flag), as of
+        `models.cdi.combined_drought_indicator`, with the recovery stages.
 
     Formula
     -------

@@ -132,6 +132,9 @@ def daily_rain_indices(
 ) -> xr.Dataset:
     """Every monthly index of daily rain, in one pass.
 
+    The highest rain of one day and of five, the rain of very wet days (R95pTOT), the longest dry and wet spells (CDD,
+    CWD), and how wet the ground is at the end of the month (API).
+
     Parameters
     ----------
     daily : DataArray (time, ...), mm/day, consecutive days, NaN where not seen
@@ -255,7 +258,7 @@ def wet_day_percentile(
 
 
 def antecedent_precipitation(daily: xr.DataArray, rules: Antecedent = DEFAULT_RULES.antecedent) -> xr.Dataset:
-    """Antecedent precipitation index of each day.
+    """Antecedent precipitation index of each day: what is left of the rain so far, a share ``k`` of it after each day.
 
     Parameters
     ----------

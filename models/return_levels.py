@@ -94,6 +94,9 @@ def return_levels(
 ) -> xr.Dataset:
     """Growth factors of the highest daily rain, and levels where gauges have calibrated it.
 
+    How many times the usual highest day of a year the one is that comes once in T years. Its shape is pooled over a
+    region, as forty years of a place hold one or two such days.
+
     Parameters
     ----------
     maxima : DataArray (year, ...), mm/day, as of `models.heavy_rain.annual_maxima`

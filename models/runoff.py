@@ -112,7 +112,7 @@ def wet_curve_number(curve_number: Any) -> Any:
 
 
 def storm_runoff(rain_mm: Any, curve_number: Any, initial_share: float = 0.2) -> Any:
-    """Runoff of one storm, mm: (P - Ia)^2 / (P - Ia + S) where P > Ia = 0.2 S, else 0.
+    """Runoff of one storm by the curve number of the land (SCS-CN).
 
     Parameters
     ----------
@@ -201,8 +201,8 @@ def monthly_runoff(daily: xr.DataArray, land: xr.DataArray, rules: RunoffRules =
 
     Formula
     -------
-    Q of each day as of `storm_runoff`, for each class of land in a cell, averaged by area; then the highest
-    of the month, and the sum
+    Q_d = sum over classes of land of share x Q(P_d, CN),  Q that of a storm (SCS-CN)
+    highest = max Q_d,  total = sum of Q_d over the days of the month
 
     Limits
     ------

@@ -173,7 +173,8 @@ def months_in_drought(
 
     Formula
     -------
-    as of `drought_runs`, each sum from the onset to the month itself
+    months = months of the run so far with z < end,  severity = sum of (end - z) over them
+    peak = min z so far,  since onset = month - onset month
 
     Limits
     ------

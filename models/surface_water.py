@@ -211,7 +211,7 @@ def water_trend(
 
 
 def surface_water_supply_index(percentiles: xr.Dataset, weights: Mapping[str, float]) -> xr.Dataset:
-    """Surface Water Supply Index: (sum of weight times non-exceedance in % - 50) / 12.
+    """Surface Water Supply Index: snow, rain, flow and storage in one number, each by its percentile.
 
     Parameters
     ----------
@@ -241,7 +241,6 @@ def surface_water_supply_index(percentiles: xr.Dataset, weights: Mapping[str, fl
       compare basins.
     * Unknown wherever a part with a weight is: other weights would be another index.
     * Percentiles of a regulated river compare with its past rule (`storage_percentile`, ``since_year``).
-    * Not part of a run: no method of a country file computes it yet.
 
     References
     ----------

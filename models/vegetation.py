@@ -93,7 +93,7 @@ def temperature_condition(
     percentiles: tuple[float, float] = (2.0, 98.0),
     max_correlation: float = 0.0,
 ) -> xr.Dataset:
-    """Temperature Condition Index: 100 (high - LST) / (high - low) of the same season of the other years.
+    """Temperature Condition Index: where the land's heat stands in its range of the season, 0 hottest and 100 coolest.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def temperature_condition(
 
     Returns
     -------
-    Dataset (time, ...): ``tci`` (1, 0 hottest to 100) and ``tci_status``
+    Dataset (time, ...): ``tci`` (1, 0 hottest to 100 coolest) and ``tci_status``
 
     Formula
     -------
