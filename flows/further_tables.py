@@ -36,9 +36,9 @@ def publish_balance(work: str, subdistricts: gpd.GeoDataFrame, words: str) -> No
     """Demand for water, supply and what is unmet in the as-of month, at three levels, one after the other."""
     balance = water_balance(work)
     if balance is not None:
-        levels = water_table(balance, subdistricts)
+        rows = pd.concat(water_table(balance, subdistricts).values(), ignore_index=True).assign(notice=words)
         with writing(Path(work) / "tables" / "water_balance.csv") as path:
-            write_records(pd.concat(levels.values(), ignore_index=True).assign(notice=words), path, decimals=1)
+            write_records(rows, path, {column: 1 for column in rows if column.endswith("_m3d")})
 
 
 def publish_usable_months(

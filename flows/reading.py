@@ -16,6 +16,7 @@ import xarray as xr
 
 from geodata.boundaries import read_boundaries
 from geodata.calendar import period_ends, period_label, period_start
+from geodata.categories import unknown_categories
 from geodata.displacement import account, count_by_unit, place
 from geodata.network import WaterNetwork
 from geodata.options import SourceOptions
@@ -71,6 +72,7 @@ def read_country(plan: Plan, kept: Path | None = None) -> Country:
     for name in settings.sources:
         with_log(country, f"sources.{name}", partial(_read_source, country, name, plan, kept))
     check_calibrations(country, plan)
+    check_coefficients(country, plan)
     note_the_calendar(country, plan)
     return country
 
@@ -255,6 +257,18 @@ def note_the_calendar(country: Country, plan: Plan) -> None:
                 "years after the as-of month calibrate; none of them speaks",
             )
         )
+
+
+def check_coefficients(country: Country, plan: Plan) -> None:
+    """Note an error for each crop and animal of a table that the country file has no coefficient for."""
+    demand, block = plan.settings.water_demand, plan.settings.water_balance
+    if demand is None or block is None:
+        return
+    crops = demand.irrigation.crops if demand.irrigation is not None else {}
+    for name, known in ((block.irrigated_area, crops), (block.livestock, demand.livestock or {})):
+        if name is not None and name in country.cubes:
+            path = plan.settings.sources[name].path
+            country.findings += unknown_categories(country.cubes[name], known, source=f"sources.{name}", file=path)
 
 
 def check_calibrations(country: Country, plan: Plan) -> None:

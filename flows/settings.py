@@ -27,6 +27,9 @@ from models.water_balance import BalanceOptions
 MISSION_HAZARDS = ("drought", "water", "heavy_rain", "salinity", "dust", "river_flood", "heat")
 """Hazards that must stand in every product, as `input_missing` where a country has no source."""
 
+BALANCE_READERS = {"network": "water_network", "irrigated_area": "category_table", "livestock": "category_table"}
+"""Readers of the sources of a water balance; the others are sources by subdistrict and month."""
+
 RESIDENTS, DISPLACEMENT = "residents", "displacement"
 """Names of the two source blocks that are not hazards."""
 
@@ -212,12 +215,27 @@ class Settings(Options):
     @classmethod
     def _balance_has_sources(cls, block: BalanceOptions | None, info: ValidationInfo) -> BalanceOptions | None:
         sources = info.data.get("sources", {})
-        asked = block.sources.items() if block is not None and sources else ()
+        asked = block.sources if block is not None and sources else {}
         findings = [
             _finding(f"water_balance.{option}", describe_missing(source, sources), "the name of a source block")
-            for option, source in asked
+            for option, source in asked.items()
             if source not in sources
         ]
+        findings += [
+            _finding(f"water_balance.{option}", f"a source of reader {sources[source].reader!r}", f"one of {reader!r}")
+            for option, source in asked.items()
+            if (reader := BALANCE_READERS.get(option)) and source in sources and sources[source].reader != reader
+        ]
+        coefficients = info.data.get("water_demand")
+        for option, part in (("irrigated_area", "irrigation"), ("livestock", "livestock")):
+            if option in asked and getattr(coefficients, part, None) is None:
+                findings.append(_finding(f"water_demand.{part}", "nothing", f"coefficients, as there is {option}"))
+        if "irrigated_area" in asked:
+            findings += [
+                _finding(f"water_balance.{option}", "nothing", "the name of a source block: what crops get and lose")
+                for option in ("rain", "evapotranspiration")
+                if option not in asked
+            ]
         if findings:
             raise InputError(findings)
         return block

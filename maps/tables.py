@@ -173,21 +173,21 @@ def tag(column: str) -> str:
     return ("#status+" if column.endswith("_status") else "#severity+") + attributes
 
 
-def write_records(table: pd.DataFrame, path: Path, decimals: int = 2) -> None:
+def write_records(table: pd.DataFrame, path: Path, decimals: Mapping[str, int] | None = None) -> None:
     """Any further table as CSV, UTF-8, in its own order of rows and columns: months as YYYY-MM, unknown empty.
 
     Parameters
     ----------
     table : DataFrame; the index is not written
     path : Path
-    decimals : int, of numbers that are not whole
+    decimals : mapping, column -> decimals of its numbers; 2 unless named
     """
     plain = table.copy()
     for column in plain.columns:
         if pd.api.types.is_datetime64_any_dtype(plain[column]):
             plain[column] = plain[column].dt.strftime("%Y-%m")
         elif pd.api.types.is_float_dtype(plain[column]):
-            plain[column] = _half_up(plain[column], decimals)
+            plain[column] = _half_up(plain[column], (decimals or {}).get(str(column), 2))
         elif pd.api.types.is_bool_dtype(plain[column]):
             plain[column] = plain[column].map({True: "true", False: "false"})
     _write(path, [list(map(str, plain.columns)), *plain.astype(object).where(plain.notna(), "").values.tolist()])

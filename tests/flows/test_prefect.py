@@ -51,7 +51,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text("utf-8"))
 DEPLOYMENTS = {deployment["name"]: deployment for deployment in PROJECT["deployments"]}
 
-STAGES = {"read-sources", "compute-hazards", "score-risk", "issue-warnings", "publish-products"}
+STAGES = {"read-sources", "balance-water", "compute-hazards", "score-risk", "issue-warnings", "publish-products"}
 PROGRESS = ("Read 6 sources", "Hazards assessed", "Risk of", "Alert levels", "Published")
 """Beginnings of the five lines, one a stage, that tell how far a run is."""
 
