@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 OUT ?= out
 
-.PHONY: help demo test test-fast lint format bench picture lock clean
+.PHONY: help demo test test-fast lint format bench scaling picture lock clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*## |^[a-z-]+: +##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 16
@@ -29,6 +29,9 @@ format: .test    ## rewrite the code in the house style
 
 bench: .test     ## ours against a named peer, in one run; writes build/bench.json
 	@$(BIN)/python -m tests.bench
+
+scaling: .test   ## cost against cells and subdistricts; writes docs/scaling.md and docs/scaling.png
+	@$(BIN)/python -m tests.bench.scaling
 
 picture: .test   ## the picture of the README, taken from the demo's own map
 	@$(BIN)/python -m tests.picture
