@@ -229,7 +229,7 @@ def yearly_rain_indices(
     *values, seen = over_cells(kernel, _inputs(daily, wet_day_p95), kernel.blocks.labels, dtypes)
     found = dict(zip(_BLOCK, values, strict=True))
     total, heavy = found["wet_day_total_mm"], found["r95p_total_mm"]
-    out = _described({**found, "r95p_share": (heavy / total).where(total > 0)}, seen)
+    out = _described({**found, "r95p_share": heavy / total.where(total > 0)}, seen)
     dry = (total == 0) & heavy.notnull()
     status = xr.where(dry, np.int8(Status.masked_dry_season), out["r95p_share_status"]).astype("int8")
     return out.assign(r95p_share_status=status.assign_attrs(status_attrs()))
