@@ -85,8 +85,10 @@ def spi(
     calibration : (first year, last year), both included
     trace_mm : float, mm
         Accumulated totals below this count as zero (reanalysis drizzle is no rain).
-    min_years, min_positive : int
-        Totals, and totals above zero, that a month's calibration needs.
+    min_years : int
+        Totals that a month's calibration needs.
+    min_positive : int
+        Totals above zero that it needs.
     method : "thom", "ml" or "lmoments"
         How the gamma distribution is fitted.
     zeros : "centre_of_mass" or "classic"
