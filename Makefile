@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 OUT ?= out
 
-.PHONY: help demo test test-fast lint format bench scaling picture lock clean
+.PHONY: help demo test test-fast lint format bench scaling picture docs lock clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*## |^[a-z-]+: +##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 16
@@ -35,6 +35,9 @@ scaling: .test   ## cost against cells and subdistricts; writes docs/scaling.md 
 
 picture: .test   ## the picture of the README, taken from the demo's own map
 	@$(BIN)/python -m tests.picture
+
+docs: .test      ## docs/indices.md and docs/new_hazard.md, from the docstrings and the demo's country file
+	@$(BIN)/python -m tests.docs
 
 lock:            ## renew the pins (needs uv)
 	@for v in 3.11 3.12 3.13; do \
