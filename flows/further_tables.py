@@ -15,11 +15,17 @@ from geodata.schema import KEEPS_VALUE, Status, has_status
 from geodata.store import read_cube, writing
 from maps.tables import write_records
 from models.hazard_drought_runs import DroughtRunOptions
+from models.hazard_heavy_rain import HeavyRainOptions
+from models.heavy_rain import annual_maxima
+from models.return_levels import longest_return_period, return_levels
 from models.runs import drought_runs
 
 from .balance_water import water_table
 from .plan import Plan
 from .workspace import stage
+
+RETURN_PERIODS = (2, 5, 10, 20, 50)
+"""Years; of these, what the record may speak of."""
 
 
 def publish_runs(plan: Plan, folder: Path, cube: xr.Dataset, words: str) -> None:
@@ -30,6 +36,45 @@ def publish_runs(plan: Plan, folder: Path, cube: xr.Dataset, words: str) -> None
             runs = runs.assign(index=f"SPI-{block.scale_months}", notice=words)
             with writing(folder / "tables" / f"{name}.csv") as path:
                 write_records(runs, path)
+
+
+def publish_return_levels(
+    plan: Plan, folder: Path, cube: xr.Dataset, subdistricts: gpd.GeoDataFrame, words: str
+) -> None:
+    """How much higher than usual the highest day of a year is once in T years; pooled over each governorate."""
+    for name, block in plan.settings.assessed_hazards.items():
+        if isinstance(block, HeavyRainOptions):
+            rows = growth_factors(cube[f"{name}_rx1day"], subdistricts["adm1_pcode"], block)
+            with writing(folder / "tables" / f"{name}_return_levels.csv") as path:
+                write_records(rows.assign(notice=words), path)
+
+
+def growth_factors(rx1day: xr.DataArray, region: pd.Series, block: HeavyRainOptions) -> pd.DataFrame:
+    """Growth factors with their interval, and levels where gauges have calibrated the rain; or why there are none.
+
+    Parameters
+    ----------
+    rx1day : DataArray (time, pcode), mm/day, monthly
+    region : Series, index pcode
+    block : of the hazard
+
+    Returns
+    -------
+    DataFrame, one row for each subdistrict and return period
+    """
+    maxima = annual_maxima(rx1day, start_month=block.start_month)
+    longest = longest_return_period(int(maxima.notnull().sum("year").max()))
+    periods = [period for period in RETURN_PERIODS if period <= longest] or [RETURN_PERIODS[0]]
+    regions = xr.DataArray(region.loc[maxima["pcode"].values].to_numpy(), dims="pcode")
+    found = return_levels(maxima, regions, periods, gauge_calibration=block.gauge_calibration)
+    values = found.drop_vars([v for v in found.data_vars if str(v).endswith("_status")])
+    rows = values.reset_coords(drop=True).to_dataframe(dim_order=["pcode", "return_period"])
+    flags = found["growth_factor_status"].transpose("pcode", "return_period").values.ravel()
+    return (
+        rows.assign(region=region.loc[rows.index.get_level_values("pcode")].to_numpy())
+        .assign(status=[Status(int(code)).name for code in flags])
+        .reset_index()
+    )
 
 
 def publish_balance(work: str, subdistricts: gpd.GeoDataFrame, words: str) -> None:

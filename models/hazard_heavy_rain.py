@@ -32,6 +32,7 @@ class HeavyRainOptions(HazardOptions):
     antecedent_k: float = 0.92
     summer_antecedent_k: float | None = None
     moisture: Literal["normal", "rain"] = "rain"  # how wet the soil is before a storm
+    gauge_calibration: str | None = None  # who compared the rain with which gauges; without it no return level in mm
     breakpoints: Breakpoints = HIGH_PERCENTILE
     breakpoints_source: str = "own choice: one year in 5, 10 and 20 of the yearly highest days at 4, 6 and 8"
 
