@@ -111,7 +111,7 @@ CHAPTERS: dict[str, tuple[Index, ...]] = {
         Index("Rank of heavy rain", "models.heavy_rain:heavy_rain_percentile", ("heavy_rain",)),
         Index("SCS-CN: runoff of a storm", "models.runoff:storm_runoff", ("heavy_rain",)),
         Index("SCS-CN: runoff of the month", "models.runoff:monthly_runoff", ("heavy_rain",)),
-        Index("Return levels: regional GEV", "models.return_levels:return_levels"),
+        Index("Return levels: regional GEV", "models.return_levels:return_levels", ("heavy_rain",)),
     ),
     "Heat and dust": (
         Index("Hot days", "models.heat:hot_days", ("hot_days",)),

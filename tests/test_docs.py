@@ -193,7 +193,16 @@ def test_every_option_says_what_it_is(method):
     assert silent == []
 
 
-def test_every_method_but_those_made_by_others_leads_to_an_index():
+@pytest.mark.parametrize("index", [i for i in docs.INDICES if not i.methods and not i.used], ids=lambda i: i.name)
+def test_what_no_run_computes_is_named_by_no_other_module(index):
+    """Else the page hides where it is used."""
+    word = re.compile(rf"^[^#`]*\b{index.name}\b(?!`)", re.MULTILINE)
+    paths = (path for folder in ("flows", "geodata", "models") for path in (ROOT / folder).glob("*.py"))
+    others = (path for path in paths if path.stem != index.module.rpartition(".")[2])
+    assert [path.name for path in others if word.search(path.read_text("utf-8"))] == []
+
+
+def test_every_method_leads_to_an_index():
     assert {name for index in docs.INDICES for name in index.methods} == set(HAZARDS)
 
 
