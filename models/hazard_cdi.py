@@ -1,4 +1,4 @@
-"""Method "cdi": stage of the combined drought indicator, from rain, soil moisture and vegetation. Not scored."""
+"""Method "cdi": stage of the combined drought indicator, from rain, soil moisture and vegetation. An indicator."""
 
 from __future__ import annotations
 

@@ -108,6 +108,7 @@ def _usual_rate(
 def _index(inputs: xr.Dataset, options: DustOptions, calibration: tuple[int, int]) -> xr.Dataset:
     days, flags = kept_input(inputs, options.source)
     out = dust_frequency(days, calibration, min_years=options.min_years)
+    flags = flags.reindex(time=out["time"], fill_value=np.int8(Status.input_missing))
     for name in [str(v) for v in out.data_vars if str(v).endswith("_status")]:
         out[name] = with_input_status(out[name], flags)
     return out.rename({name: str(name).removeprefix("dust_") for name in out.data_vars})

@@ -6,6 +6,7 @@ from typing import Literal
 
 import xarray as xr
 
+from geodata.schema import more_cautious, status_attrs
 from models.hazards import HazardMethod, HazardOptions, SourceName, kept_input
 from models.heat import HeatRules, heat_wave_days, hot_days, hot_nights
 from models.scoring import Breakpoints
@@ -44,12 +45,13 @@ def _cells(inputs: xr.Dataset, options: HeatOptions, calibration: tuple[int, int
 def _index(inputs: xr.Dataset, options: HeatOptions, calibration: tuple[int, int]) -> xr.Dataset:
     (days, of_days), (nights, of_nights) = (kept_input(inputs, v) for v in ("hot_days", "hot_nights"))
     more = xr.where(days >= nights, days, nights).where(days.notnull() & nights.notnull())
-    status = xr.where(days.notnull(), of_nights, of_days).astype("int8").assign_attrs(of_days.attrs)
+    both = more_cautious(of_days, of_nights)
+    status = xr.where(days.isnull(), of_days, xr.where(nights.isnull(), of_nights, both)).astype("int8")
     return inputs.assign(
         index=more.transpose(*days.dims).assign_attrs(
             units="day", long_name="hot days or hot nights, the more of them"
         ),
-        index_status=status.transpose(*days.dims),
+        index_status=status.transpose(*days.dims).assign_attrs(status_attrs()),
     )
 
 

@@ -281,3 +281,21 @@ def test_dust_is_ranked_within_its_month():
     check_cube(out)
     assert out.dust_percentile.values.ravel()[[0, -1]] == pytest.approx([0.56 / 30.12, 29.56 / 30.12])
     assert out.hazard_dust.values.ravel()[-1] == 10.0
+
+
+def test_a_month_that_the_dust_table_leaves_out_is_missing_and_not_calm():
+    days = series(np.repeat(np.arange(30.0), 12), start="1981-01", units="days")
+    gap = days.sel(time=days["time"] != np.datetime64("2005-06-01"))
+    out = assess_hazard("dust", xr.Dataset({"dust_days": gap}), DustOptions(), (1981, 2010))
+    check_cube(out)
+    assert words(out.hazard_dust_status.sel(time=["2005-05-01", "2005-07-01"])) == ["ok", "ok"]
+    assert out.dust_percentile_12m.sel(time="2005-08-01").isnull().all()
+
+
+def test_caution_about_days_or_about_nights_is_caution_about_heat():
+    hot = series([5.0, 5.0, 5.0])
+    kept = xr.Dataset({"hot_days": hot, "hot_nights": hot})
+    kept["hot_days_status"] = flags("resolution_limited", "ok", "ok")
+    kept["hot_nights_status"] = flags("ok", "out_of_support", "ok")
+    out = HAZARDS["hot_days"].indices(kept, HeatOptions(), CALIBRATION)
+    assert words(out.index_status) == ["resolution_limited", "out_of_support", "ok"]
