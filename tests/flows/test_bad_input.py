@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 
 import geopandas as gpd
@@ -10,6 +11,7 @@ import numpy as np
 import openpyxl
 import pytest
 import rasterio
+import xarray as xr
 from shapely import affinity
 from shapely.geometry import Polygon
 
@@ -194,6 +196,102 @@ def test_check_reports_all_mistakes_in_one_pass(country):
     edit_list(put("Latitude", 9, 0.0))(country)
     errors = [f for f in check_inputs.fn("demo", str(country), None, ISSUED) if f.severity == "error"]
     assert {f.source for f in errors} == {"sources.residents", "sources.rain", "sources.displacement"}
+
+
+def rewrite_netcdf(path, variable, change):
+    """Change the values of a variable in a file."""
+
+    def edit(folder):
+        with xr.open_dataset(folder / path) as stored:
+            values = stored.load().drop_encoding()
+        values[variable] = change(values[variable]).assign_attrs(values[variable].attrs)
+        values.to_netcdf(folder / path)
+
+    return edit
+
+
+def rewrite_tif(path, change):
+    def edit(folder):
+        with rasterio.open(folder / path, "r+") as file:
+            file.write(change(file.read()))
+
+    return edit
+
+
+def edit_text(path, old, new):
+    def edit(folder):
+        text = (folder / path).read_text("utf-8")
+        assert old in text
+        (folder / path).write_text(text.replace(old, new, 1), "utf-8")
+
+    return edit
+
+
+def a_code_of_the_change_map(codes):
+    codes[7, 50, 50] = 254
+    return codes
+
+
+def in_the_middle(value):
+    def change(values):
+        values[0, values.shape[1] // 2, values.shape[2] // 2] = value
+        return values
+
+    return change
+
+
+HAZARD_MISTAKES = {
+    "sources.evapotranspiration": (
+        rewrite_netcdf("temperature/tmin_monthly.nc", "tmin", lambda t: t.where(t["time"] != t["time"][9], t + 25)),
+        ["temperature/tm", "below"],
+    ),
+    "sources.soil_moisture": (
+        rewrite_netcdf("soil_moisture/soil_moisture.nc", "soil_moisture", lambda v: v * 100),
+        ["soil_moisture.nc", "m3/m3", "percent"],
+    ),
+    "sources.water_history": (
+        rewrite_tif("water/water_history.tif", a_code_of_the_change_map),
+        ["water_history.tif", "codes", "254"],
+    ),
+    "sources.curve_number": (
+        rewrite_tif("terrain/curve_number.tif", in_the_middle(130)),
+        ["curve_number.tif", "130", "100"],
+    ),
+    "sources.river_network": (
+        edit_text("water/network.toml", 'from = "upstream"', 'from = "upstraem"'),
+        ["network.toml", "upstraem"],
+    ),
+    "sources.irrigated_area": (
+        edit_text("agriculture/irrigated_area.csv", "wheat", "weat"),
+        ["irrigated_area.csv", "weat", "wheat"],
+    ),
+    "sources.dust_days": (edit_text("dust/dust_days.csv", "1994-02,", "1994-02,-"), ["dust_days.csv", "-"]),
+}
+
+
+def test_the_inputs_of_every_hazard_are_judged_in_the_same_pass(country):
+    """Nights hotter than their days, percent for shares, foreign codes, a wrong node, an unknown crop, ..."""
+    for damage, _ in HAZARD_MISTAKES.values():
+        damage(country)
+    errors = [f for f in check_inputs.fn("demo", str(country), None, ISSUED) if f.severity == "error"]
+    for source, (_, words) in HAZARD_MISTAKES.items():
+        told = " ".join(str(f) for f in errors if f.source == source)
+        assert all(word in told for word in words), (source, told, sorted({f.source for f in errors}))
+    assert {f.source for f in errors} == set(HAZARD_MISTAKES)
+
+
+@pytest.mark.parametrize(
+    ("years", "found"),
+    [("start_year = 1961\nend_year = 1990", "7 of the years 1961 to 1990 in a record of 1984 to 2024")],
+)
+def test_a_calibration_outside_the_record_is_refused(synthetic_inputs, tmp_path, years, found):
+    text = (resources.files("flows") / "config" / "demo.toml").read_text("utf-8")
+    changed = tmp_path / "early.toml"
+    changed.write_text(text.replace("start_year = 1991\nend_year = 2020", years), "utf-8")
+    errors = [f for f in check_inputs.fn(str(changed), str(synthetic_inputs), None, ISSUED) if f.severity == "error"]
+    drought = next(f for f in errors if f.field == "calibration of hazards.drought")
+    assert found in drought.found
+    assert "at least 30" in drought.expected
 
 
 def test_check_finds_no_error_in_the_synthetic_country(synthetic_inputs):
