@@ -190,13 +190,11 @@ def by_shelter(counts: xr.Dataset, people_per_household: float) -> dict[str, xr.
 
     Camps are told by the protected count of households in camps or critical shelter, of which
     critical shelter is a part: a count of camps alone, beside that of critical shelter, would be a
-    second part of the same whole, and two of them narrow what is protected. Without it,
+    second part of the same whole, and two of them narrow what is protected. Where it is not known,
     whoever is not in critical shelter is ``other``.
     """
     critical = stood_in(counts, "displaced_critical")
-    camp = None
-    if "displaced_camp_or_critical" in counts:
-        camp = (stood_in(counts, "displaced_camp_or_critical") - critical).clip(min=0.0)
+    camp = (stood_in(counts, "displaced_camp_or_critical") - critical).clip(min=0.0)
     households = stood_in(counts, "displaced_households").assign_attrs(units="households")
     return displaced_by_shelter(households, people_per_household, critical=critical, camp=camp)
 

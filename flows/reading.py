@@ -179,6 +179,7 @@ def as_cube(protected: pd.DataFrame, day: date) -> xr.Dataset:
     for column, name, words in (
         ("households", "displaced_households", "displaced households"),
         ("critical", "displaced_critical", "displaced households in critical shelter"),
+        ("camp_or_critical", "displaced_camp_or_critical", "displaced households in camps or critical shelter"),
         ("protracted", "displaced_protracted", "households displaced for long"),
         ("climate", "displaced_climate_households", "households displaced by climate"),
     ):

@@ -22,7 +22,7 @@ from .options import DataPath, Options, SourceOptions, require_columns, require_
 from .schema import Findings, InputError
 from .sheets import clean_text, listed, one_column, parse_counts, parse_numbers, read_sheet, rows
 
-SUBSETS = ("critical", "protracted", "climate")
+SUBSETS = ("critical", "camp_or_critical", "protracted", "climate")
 """Counts of households among ``households`` of a location."""
 
 _TOTALS = re.compile(r"\s*(grand\s+|sub-?)?totals?\b|\s*(المجموع|الاجمالي|الإجمالي)", re.IGNORECASE)
@@ -177,10 +177,10 @@ def read_sites(options: DtmIdpList, root: Path, log: Findings) -> dict[date, gpd
     -------
     dict
         Round date -> GeoDataFrame sorted by ``site_id``, EPSG:4326: site_id, name, governorate,
-        district (str, "" if unknown); households, people, critical, protracted, climate, camp
-        (float, whole; NaN where not known); ``origin_<column>``; as_of; geometry (point as
-        corrected, None for a location whose coordinates can be nowhere: it stays in the
-        account and in no unit).
+        district (str, "" if unknown); households, people, critical, camp_or_critical,
+        protracted, climate, camp (float, whole; NaN where not known); ``origin_<column>``;
+        as_of; geometry (point as corrected, None for a location whose coordinates can be
+        nowhere: it stays in the account and in no unit).
     """
     read: dict[date, gpd.GeoDataFrame] = {}
     for one in options.all_rounds:
@@ -258,7 +258,8 @@ def count_by_unit(sites: gpd.GeoDataFrame, pcodes: Iterable[str]) -> pd.DataFram
     Returns
     -------
     DataFrame
-        Index pcode as given: households, critical, protracted, climate, people (float, exact).
+        Index pcode as given: households, critical, camp_or_critical, protracted, climate, people
+        (float, exact).
     """
     names = ["households", *SUBSETS, "people"]
     units = pd.Index(list(pcodes), name="pcode")
@@ -318,9 +319,13 @@ def _read_round(options: DtmIdpList, one: Round, root: Path, log: Findings) -> g
 
 
 def _groups(options: DtmIdpList, as_of: date) -> dict[str, tuple[str, ...]]:
+    critical, camp = options.shelter.critical, options.shelter.camp
+    # Each column once, so that what is critical stays a part; of one kind alone the two together are not known.
+    either = tuple(dict.fromkeys((*critical, *camp))) if critical and camp else ()
     return {
-        "critical": options.shelter.critical,
-        "camp": options.shelter.camp,
+        "critical": critical,
+        "camp": camp,
+        "camp_or_critical": either,
         "protracted": options.protracted_columns(as_of),
         "climate": options.reasons.climate,
         "conflict": options.reasons.conflict,
@@ -541,7 +546,7 @@ def _sum_groups(
     by_factor = households * options.people_per_household
     sums = {name: _row_sum(counts, columns) for name, columns in groups.items()}
     both_reasons = _row_sum(counts, (*groups["climate"], *groups["conflict"]))
-    among = {name: sums[name] for name in ("critical", "camp", "protracted", "climate", "conflict")}
+    among = {name: sums[name] for name in ("critical", "camp", "camp_or_critical", "protracted", "climate", "conflict")}
     for name, part in {**among, "climate and conflict": both_reasons}.items():
         if (over := part > households).any():
             found = f"more households in {name} than at the location"
@@ -555,7 +560,7 @@ def _sum_groups(
         action = "households lead; people are derived from them"
         log.warning(file=file, field=f"column {people!r}", found=found, expected=expected, action=action)
     origins = {f"origin_{c}": counts[c] for c in groups["origin"]}
-    named = {name: sums[name] for name in ("critical", "protracted", "climate", "camp")}
+    named = {name: sums[name] for name in ("critical", "camp_or_critical", "protracted", "climate", "camp")}
     return sites.assign(households=households, people=counts[people] if people else by_factor, **named, **origins)
 
 

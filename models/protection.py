@@ -12,7 +12,11 @@ Why nothing leaks. Let ``P`` be the rule applied cell by cell. ``P`` is monotone
   the classes and no more.
 * *Nested counts* (critical, protracted, climate <= households) narrow nothing: for
   ``a <= b`` with classes A and B, monotony gives either A = B or A wholly below B. Any ``x``
-  in A can stand with b = max B, any ``y`` in B with a = min A.
+  in A can stand with b = max B, any ``y`` in B with a = min A. The same holds along a chain
+  (critical <= camp or critical <= households): what lies below is taken at the bottom of its
+  class, what lies above at the top. A count of camps alone would be a second part of the same
+  whole beside critical shelter: of 1 to 4 households in each of the three neither part can be
+  4, nor the whole 1.
 * *One exact national total* is one equality over the cells; when it narrows none of them is
   decided by `account_is_safe`.
 
@@ -34,7 +38,10 @@ STAND_IN = 2.5
 """Households a suppressed cell counts as where a share or an exposure needs a number: the
 middle of 1 to 4, the same for every such cell."""
 
-SUBSETS = ("critical", "protracted", "climate")
+CHAIN = ("critical", "camp_or_critical", "households")
+"""Counts each of which is among those of the next."""
+
+SUBSETS = (*CHAIN[:-1], "protracted", "climate")
 """Counts of households that are among ``households``. Their complements are never published."""
 
 
@@ -44,9 +51,9 @@ def protect(counts: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     counts : DataFrame, index pcode
-        households, critical, protracted, climate and other exact counts of households; NaN
-        where nothing was counted. A column ``people`` is left out: people are derived after
-        protection.
+        households, critical, camp_or_critical, protracted, climate and other exact counts of
+        households; NaN where nothing was counted. A column ``people`` is left out: people are
+        derived after protection.
 
     Returns
     -------
@@ -240,5 +247,8 @@ def _check_counts(exact: pd.DataFrame) -> None:
     if not wrong:
         over = [c for c in SUBSETS if c in exact and (exact[c] > exact["households"]).any()]
         wrong += [f"{c} exceeds households" for c in over]
+        part, whole = CHAIN[:-1]
+        if part in exact and whole in exact and (exact[part] > exact[whole]).any():
+            wrong.append(f"{part} exceeds {whole}")
     if wrong:
         raise ContractError("counts: " + "; ".join(wrong))

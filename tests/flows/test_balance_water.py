@@ -149,7 +149,7 @@ def make_country(
     fields="A,wheat,10\nB,wheat,0\nC,wheat,20\nD,wheat,0\n",
     herd="A,sheep,100\nB,sheep,0\nC,sheep,0\nD,sheep,5\n",
     network=NETWORK,
-    camp=None,
+    camp=np.nan,
 ):
     """The stage of a run of four subdistricts, D without a source of water; returns its plan."""
     (folder / ".stage").mkdir(parents=True, exist_ok=True)
@@ -161,14 +161,7 @@ def make_country(
     for name, value in (("rain", 0.0), ("evapotranspiration", 155.0)):
         write_cube(monthly(name, value), place / f"{name}.nc")
     write_cube(residents(people), place / "residents.nc")
-    counted = true if camp is None else true.assign(camp_or_critical=true["critical"] + camp)
-    protected = protect(counted)
-    cube = as_cube(protected, date(2024, 2, 29))
-    if camp is not None:
-        nested = protected.drop(columns=["critical", "critical_status"])
-        more = as_cube(nested.rename(columns=lambda c: c.replace("camp_or_", "")), date(2024, 2, 29))
-        cube["displaced_camp_or_critical"] = more["displaced_critical"]
-        cube["displaced_camp_or_critical_status"] = more["displaced_critical_status"]
+    cube = as_cube(protect(true.assign(camp_or_critical=true["critical"] + camp)), date(2024, 2, 29))
     write_cube(cube, place / "displacement.nc")
     for name, header, text in (("fields", "pcode,crop,n\n", fields), ("herd", "pcode,animal,n\n", herd)):
         sources[name], table = read_text(CategoryTable, TABLE | SOURCES[name], name, header + text, folder)
@@ -261,7 +254,10 @@ def test_the_record_may_begin_later(tmp_path):
 
 
 def test_camps_are_told_by_a_nested_count(tmp_path):
-    """60 of A's households in camps or critical shelter, 40 of them in critical shelter: 20 in camps."""
+    """60 of A's households in camps or critical shelter, 40 of them in critical shelter: 20 in camps.
+
+    Where camps are not known, their households are among the others.
+    """
     plain, _ = run(tmp_path / "plain")
     cube, _ = run(tmp_path / "camps", camp=pd.Series([20.0, 0.0, 0.0, 0.0], UNITS.index))
     fewer = 20 * 6 * (100 - 20) / 1000 / 0.5
@@ -331,17 +327,21 @@ def test_a_crop_without_coefficient_is_named_with_its_file(tmp_path):
 
 
 def test_two_truths_protected_alike_give_the_same_balance(tmp_path):
-    """Other true counts of the same classes: 98 to 102 is 100, 1 to 4 is few."""
+    """Other true counts of the same classes, in camps too: 98 to 102 is 100, 1 to 4 is few."""
     other = TRUE.assign(households=[98.0, 1.0, 0.0, 42.0], critical=[42.0, 1.0, 0.0, 38.0])
     assert not other.equals(TRUE)
-    (one_cube, one_nodes), (other_cube, other_nodes) = run(tmp_path / "one"), run(tmp_path / "other", true=other)
+    camps = [pd.Series(values, UNITS.index) for values in ([20.0, 0.0, 0.0, 0.0], [16.0, 0.0, 0.0, 3.0])]
+    one_cube, one_nodes = run(tmp_path / "one", camp=camps[0])
+    other_cube, other_nodes = run(tmp_path / "other", true=other, camp=camps[1])
     xr.testing.assert_identical(one_cube, other_cube)
     xr.testing.assert_identical(one_nodes, other_nodes)
     tables = [pd.concat(water_table(cube, UNITS).values()) for cube in (one_cube, other_cube)]
     assert tables[0].to_csv() == tables[1].to_csv()
     # and the comparison does see a count of another class
-    third, _ = run(tmp_path / "third", true=TRUE.assign(households=[103.0, 3.0, 0.0, 40.0]))
-    assert not third["demand_domestic"].equals(one_cube["demand_domestic"])
+    third, _ = run(tmp_path / "third", true=TRUE.assign(households=[103.0, 3.0, 0.0, 40.0]), camp=camps[0])
+    fourth, _ = run(tmp_path / "fourth", camp=camps[0] + [3.0, 0.0, 0.0, 0.0])
+    for seen in (third, fourth):
+        assert not seen["demand_domestic"].equals(one_cube["demand_domestic"])
 
 
 # ------------------------------------------------------------------ the table

@@ -119,6 +119,37 @@ def test_climate_households_are_known_where_reasons_were_asked(tmp_path):
     assert sites["climate"].tolist() == [4, 0]
 
 
+def in_camp(row, households):
+    """The row with some of its rented households in a camp."""
+    row[COLUMNS.index("Camp")], row[COLUMNS.index("Rented")] = households, row[COLUMNS.index("Rented")] - households
+    return row
+
+
+def test_camps_are_counted_together_with_critical_shelter_alone(tmp_path):
+    """5 households in camps and 3 in critical shelter: 8 in either, and per subdistrict no count of camps."""
+    plain(tmp_path, [in_camp(site(1, 16, critical=3), 5), site(2, 10, critical=4)])
+    sites, log = read(tmp_path)
+    assert sites["camp"].tolist() == [5, 0]
+    assert sites["camp_or_critical"].tolist() == [8, 4]
+    counts = count_by_unit(place(sites, SUBDISTRICTS, log), SUBDISTRICTS.index)
+    assert counts.loc["IQ01", ["critical", "camp_or_critical", "households"]].tolist() == [7, 12, 26]
+    assert "camp" not in counts
+
+
+def test_a_camp_that_is_critical_shelter_too_counts_once(tmp_path):
+    plain(tmp_path, [in_camp(site(1, 16, critical=3), 5)])
+    sites, _ = read(tmp_path, shelter={"critical": ["Informalsettlements", "Camp"], "camp": ["Camp"]})
+    assert sites[["critical", "camp_or_critical"]].to_numpy().tolist() == [[8, 8]]
+
+
+@pytest.mark.parametrize("shelter", [{"critical": ["Informalsettlements"]}, {"camp": ["Camp"]}, {}])
+def test_what_is_in_camps_or_critical_shelter_is_known_where_both_are(tmp_path, shelter):
+    """None is not zero: of a list without camps nobody knows how many live there."""
+    plain(tmp_path, [in_camp(site(1, 16, critical=3), 5)])
+    sites, _ = read(tmp_path, shelter=shelter)
+    assert sites["camp_or_critical"].isna().all()
+
+
 def test_rounds_are_carried_on_separately(tmp_path):
     """The same location may change between rounds: no repeat, no average."""
     plain(tmp_path, [site(1, 10)], name="a.csv")
@@ -355,6 +386,16 @@ def test_a_part_larger_than_the_whole_is_an_error(tmp_path):
     assert "row 3: found more households in critical than at the location" in found[0]
 
 
+def test_two_kinds_of_shelter_larger_than_the_whole_are_an_error(tmp_path):
+    """6 of 10 households in camps and 6 in critical shelter: each a part, together more than there are."""
+    plain(tmp_path, [site(2, 5), in_camp(site(1, 10, critical=6), 6)])
+    row = pd.read_csv(tmp_path / "list.csv")
+    row.assign(Rented=0).to_csv(tmp_path / "list.csv", index=False)
+    found = refused(tmp_path)
+    assert len(found) == 1
+    assert "row 3: found more households in camp_or_critical than at the location" in found[0]
+
+
 @pytest.mark.parametrize("written", ["2019-02-30", "2019-13-01", "soon", "2019-09-15"])
 def test_an_impossible_date_is_an_error(tmp_path, written):
     """Of a day that never was, or after the round."""
@@ -514,6 +555,7 @@ def test_the_real_list_agrees_with_its_own_totals(real):
     placed, _, _ = real
     assert placed["camp"].sum() == 78_674
     assert placed["critical"].sum() == 7034 + 935 + 597 + 8173 + 2431
+    assert placed["camp_or_critical"].sum() == 78_674 + 7034 + 935 + 597 + 8173 + 2431
     assert placed["protracted"].sum() == 9726 + 47_047 + 77_351
 
 

@@ -17,6 +17,7 @@ from scipy.optimize import linprog
 
 from geodata.schema import ContractError
 from models.protection import (
+    CHAIN,
     STAND_IN,
     SUBSETS,
     account_is_safe,
@@ -38,7 +39,9 @@ def true_counts(draw, max_units=6):
     rows = []
     for _ in range(draw(st.integers(2, max_units))):
         households = draw(st.one_of(st.integers(0, 9), st.integers(0, 400)))
-        rows.append([households, *(draw(st.integers(0, households)) for _ in SUBSETS)])
+        either = draw(st.integers(0, households))
+        others = [draw(st.integers(0, households)) for _ in SUBSETS[2:]]
+        rows.append([households, draw(st.integers(0, either)), either, *others])
     index = pd.Index([f"IQ{n:02d}" for n in range(len(rows))], name="pcode")
     return pd.DataFrame(rows, index=index, columns=list(COUNTS))
 
@@ -53,6 +56,7 @@ class Attack:
         for pcode in protected.index:
             for name in SUBSETS:
                 self.add_at_most({(pcode, name): 1, (pcode, "households"): -1}, 0)
+            self.add_at_most({(pcode, "critical"): 1, (pcode, "camp_or_critical"): -1}, 0)
 
     def row(self, terms):
         row = np.zeros(len(self.cells))
@@ -159,6 +163,8 @@ def test_people_are_derived_from_protected_households_and_never_pass_exact():
         ({"households": [2.5]}, "whole counts"),
         ({"critical": [1]}, "households"),
         ({"households": [5], "critical": [6]}, "critical exceeds households"),
+        ({"households": [5], "camp_or_critical": [6]}, "camp_or_critical exceeds households"),
+        ({"households": [5], "critical": [3], "camp_or_critical": [2]}, "critical exceeds camp_or_critical"),
     ],
 )
 def test_counts_that_cannot_be_are_a_fault(counts, said):
@@ -215,7 +221,7 @@ def test_a_unit_without_parent_is_a_fault():
 @settings(max_examples=25, deadline=None)
 @given(true_counts())
 def test_the_unit_table_with_its_nested_counts_tells_the_rule_and_no_more(counts):
-    """critical, protracted, climate <= households, all published beside each other."""
+    """critical <= camp or critical <= households and protracted, climate <= households, all side by side."""
     assert Attack(protect(counts)).narrowed() == {}
 
 
@@ -223,6 +229,15 @@ def release(counts, parent):
     """Every number published of a round: cells, people, shares, totals."""
     cells = protect(counts)
     return [cells, people(cells, 6), *(share(cells, name) for name in SUBSETS), total_by(cells, parent)]
+
+
+def neighbours(name):
+    """Counts that are among those of a name, and those that they are among."""
+    if name == "households":
+        return SUBSETS, ()
+    if name not in CHAIN:
+        return (), ("households",)
+    return CHAIN[: CHAIN.index(name)], CHAIN[CHAIN.index(name) + 1 :]
 
 
 def same_release(a, b):
@@ -242,11 +257,9 @@ def test_governorate_totals_people_and_shares_tell_no_more(counts):
             for end in ("low", "high"):
                 other = counts.copy()
                 other.loc[pcode, name] = bounds.loc[pcode, end]
-                if name == "households":
-                    lowest = [intervals(seen[0], s).loc[pcode, "low"] for s in SUBSETS]
-                    other.loc[pcode, list(SUBSETS)] = lowest
-                else:
-                    other.loc[pcode, "households"] = intervals(seen[0]).loc[pcode, "high"]
+                below, above = neighbours(name)
+                for among, extreme in [(b, "low") for b in below] + [(a, "high") for a in above]:
+                    other.loc[pcode, among] = intervals(seen[0], among).loc[pcode, extreme]
                 assert same_release(seen, release(other, parent))
 
 
@@ -302,7 +315,9 @@ def test_mutation_exact_governorate_totals_narrow_and_reveal_cells():
 
 def test_mutation_complementary_parts_narrow_their_whole():
     """8 households published as 10, of them 5 critical (5) and 3 not (few): at most 7 + 4 = 11."""
-    counts = pd.DataFrame({"households": [8], "critical": [5]}, index=["A"]).assign(protracted=3, climate=0)
+    counts = pd.DataFrame({"households": [8], "critical": [5]}, index=["A"]).assign(
+        camp_or_critical=5, protracted=3, climate=0
+    )
     attack = Attack(protect(counts))
     attack.add_equal({("A", "critical"): 1, ("A", "protracted"): 1, ("A", "households"): -1}, 0)
     assert attack.narrowed()[("A", "households")] == (8, 11)
@@ -319,3 +334,17 @@ def test_every_gap_between_classes_is_closed():
     """0 | 1-4 | 5-7 | 8-12 | 13-17: each true count belongs to exactly one class."""
     classes = [interval(p) for p in (0, None, 5, 10, 15, 20)]
     assert all(high + 1 == low for (_, high), (low, _) in pairwise(classes))
+
+
+def test_mutation_camps_beside_critical_shelter_are_found():
+    """2 households, one in a camp and one in critical shelter: as separate counts neither can be 4 of 1 to 4."""
+    counts = pd.DataFrame({"households": [2], "critical": [1]}, index=["A"]).assign(
+        camp_or_critical=1, protracted=0, climate=0
+    )
+    attack = Attack(protect(counts))
+    assert attack.narrowed() == {}
+    # read the second count as that of camps alone, apart from critical shelter
+    attack.at_most.pop()
+    attack.at_most_value.pop()
+    attack.add_at_most({("A", "critical"): 1, ("A", "camp_or_critical"): 1, ("A", "households"): -1}, 0)
+    assert attack.narrowed()[("A", "critical")] == (1, 3)
