@@ -12,11 +12,12 @@ from geodata.grids import grid_of
 from geodata.options import SourceOptions
 from geodata.rasters import RasterStack, bounds_of, judge, summarise
 from geodata.schema import Findings
+from geodata.stacks import periods_of_files
 from geodata.water_codes import water_by_subdistrict
 from geodata.zonal import zonal_mean, zonal_weights
 
 from .kept import grow
-from .period_files import digest_of_each_period
+from .period_files import digest_of_each_period, file_of_each_period
 from .plan import Plan, code_version
 from .policy import computing, reading
 
@@ -53,13 +54,16 @@ def read_by_subdistrict(
     -------
     Dataset as of `by_subdistrict`; None of a stack whose files hold several periods
     """
-    raster = options.raster(Path(plan.data), log, bounds_of(subdistricts))
-    digests = digest_of_each_period(name, plan, pd.DatetimeIndex(raster.indexes["time"]))
-    if digests.empty:
+    if not file_of_each_period(name, plan):
         return None
+    root, bounds = Path(plan.data), bounds_of(subdistricts)
+    periods = periods_of_files(options, root, log)
+    # Without a declared CRS a header says nothing that the run must tell, but of its extent: two files do for all.
+    known = periods if options.crs else periods[-1:]
+    options.raster(root, log, bounds, known)
 
     def answer(times: pd.DatetimeIndex) -> xr.Dataset:
-        images = raster.sel(time=times)
+        images = options.raster(root, Findings(log.source), bounds, times)
         table = summarise(images, options, log)
         log.stop()
         told = xr.Dataset.from_dataframe(table.rename_axis("time").add_prefix(_TOLD))
@@ -68,6 +72,7 @@ def read_by_subdistrict(
     boundaries = [(f.path, f.sha256) for f in plan.inputs if f.source == "boundaries"]
     question = {"source": options.model_dump(mode="json"), "boundaries": boundaries, "code": code_version()}
     question["units"] = plan.settings.boundaries.model_dump(mode="json")
+    digests = digest_of_each_period(name, plan, periods)
     whole = grow(kept, f"means-{name}", question, digests, answer)
     told = [v for v in map(str, whole.data_vars) if v.startswith(_TOLD)]
     judge(

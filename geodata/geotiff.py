@@ -70,17 +70,28 @@ class _Header:
         return np.asarray(self.transform[2] + self.transform[0] * (np.arange(self.width, dtype="float64") + 0.5))
 
 
-def read_geotiffs(options: StackOptions, root: Path, log: Findings, bounds: Bounds | None) -> xr.DataArray:
-    """Lazy raster (time, lat, lon) of the GeoTIFF files of a stack."""
+def read_geotiffs(
+    options: StackOptions, root: Path, log: Findings, bounds: Bounds | None, only: pd.DatetimeIndex | None = None
+) -> xr.DataArray:
+    """Lazy raster (time, lat, lon) of the GeoTIFF files of a stack.
+
+    With ``only``, of a stack with a file for each period, no other file is opened than those of
+    these periods, and the first, whose grid is that of all.
+    """
     dated = dated_files(options, root, log)
+    if only is not None:
+        dated = dated[:1] + [(name, date) for name, date in dated[1:] if period_start(date, options.cadence) in only]
     headers = [(_header(root, name, options, log), date) for name, date in dated]
     log.stop()
     known = [(header, date) for header, date in headers if header is not None]
     layout = _common_layout([header for header, _ in known], options, log, bounds)
     bands = [(header.name, *at) for header, date in known for at in _bands(header, date, options, log)]
     log.stop()
-    periods = complete_periods(options, [p for _, _, p in bands], [name for name, _, _ in bands], log)
-    log.stop()
+    if only is None:
+        periods = complete_periods(options, [p for _, _, p in bands], [name for name, _, _ in bands], log)
+        log.stop()
+    else:
+        periods = only
     factors, offset = unit_factors(options, periods)
     stored = {period: (name, band) for name, band, period in bands}
     slabs = [

@@ -41,9 +41,11 @@ class RasterStack(StackOptions):
         log.stop()
         return _in_months(stored) if self.file_cadence else stored
 
-    def raster(self, root: Path, log: Findings, bounds: Bounds | None = None) -> xr.DataArray:
+    def raster(
+        self, root: Path, log: Findings, bounds: Bounds | None = None, only: pd.DatetimeIndex | None = None
+    ) -> xr.DataArray:
         """Lazy raster over `bounds`: see `read_raster_stack`."""
-        return read_raster_stack(self, root, log, bounds)
+        return read_raster_stack(self, root, log, bounds, only)
 
 
 def bounds_of(subdistricts: Any) -> Bounds | None:
@@ -54,7 +56,13 @@ def bounds_of(subdistricts: Any) -> Bounds | None:
     return west, south, east, north
 
 
-def read_raster_stack(options: StackOptions, root: Path, log: Findings, bounds: Bounds | None = None) -> xr.DataArray:
+def read_raster_stack(
+    options: StackOptions,
+    root: Path,
+    log: Findings,
+    bounds: Bounds | None = None,
+    only: pd.DatetimeIndex | None = None,
+) -> xr.DataArray:
     """Lazy raster of a stack; headers are read, pixels are not.
 
     Parameters
@@ -67,6 +75,8 @@ def read_raster_stack(options: StackOptions, root: Path, log: Findings, bounds: 
         Collects errors and repairs; raised together where reading on is pointless.
     bounds : tuple (west, south, east, north) or None, degree
         Give out only the cells that these touch.
+    only : DatetimeIndex or None
+        Starts of the periods to give out, of GeoTIFFs with a file for each; the other files stay closed.
 
     Returns
     -------
@@ -75,8 +85,11 @@ def read_raster_stack(options: StackOptions, root: Path, log: Findings, bounds: 
     """
     if options.file_cadence:
         return _in_months(read_raster_stack(options.as_stored, root, log, bounds))
-    reader = read_netcdf if options.is_netcdf else read_geotiffs
-    raster = _as_meant(reader(options, root, log, bounds), options)
+    if options.is_netcdf:
+        stored = read_netcdf(options, root, log, bounds)
+    else:
+        stored = read_geotiffs(options, root, log, bounds, only)
+    raster = _as_meant(stored, options)
     label = options.label.get("en") or next(iter(options.label.values()), options.quantity)
     raster.attrs = {"units": options.units_given_out, "long_name": label, "crs": "EPSG:4326"}
     if codes := options.rule.codes:

@@ -279,6 +279,15 @@ def _are_dekads(periods: Sequence[pd.Timestamp], cadence: str) -> bool:
     return cadence == "day" and len(set(periods)) > 2 and {p.day for p in periods} <= {1, 11, 21}
 
 
+def periods_of_files(options: StackOptions, root: Path, log: Findings) -> pd.DatetimeIndex:
+    """Every period of a stack with a file for each, from the names alone; repeated and missing ones are named."""
+    dated = [(name, period_start(date, options.cadence)) for name, date in dated_files(options, root, log) if date]
+    log.stop()
+    periods = complete_periods(options, [period for _, period in dated], [name for name, _ in dated], log)
+    log.stop()
+    return periods
+
+
 def _declared(text: str | None, cadence: str) -> list[pd.Timestamp]:
     return [period_start(pd.Timestamp(text), cadence)] if text else []
 

@@ -295,7 +295,7 @@ def test_the_receipt_names_each_input_by_its_hash(demo_run, synthetic_inputs):
     assert sources["rain"]["sha256"] == hashlib.sha256("".join(lines).encode()).hexdigest()
     assert (sources["rain"]["first"], sources["rain"]["last"], sources["rain"]["age_days"]) == ("1984-01", "2024-03", 0)
     assert sources["surface_water"]["last"] == "2023"
-    stages = ["read-sources", "compute-hazards", "score-risk", "issue-warnings", "publish-products"]
+    stages = ["read-sources", "balance-water", "compute-hazards", "score-risk", "issue-warnings", "publish-products"]
     assert list(receipt["machine"]["seconds"]) == stages
 
 
