@@ -63,8 +63,15 @@ def indicate(plan: Plan, name: str, work: str) -> xr.Dataset:
     save_learnt(name, learnt, work)
     indices = on_months(method.indices(inputs, block, years_of(block, plan), learnt), source, plan)
     if method.score is None:
-        return method.named(name, indices)
-    return method.scores(name, indices, block).drop_vars([f"hazard_{name}", f"hazard_{name}_status"])
+        return labelled(method.named(name, indices), block)
+    return labelled(method.scores(name, indices, block).drop_vars([f"hazard_{name}", f"hazard_{name}_status"]), block)
+
+
+def labelled(indices: xr.Dataset, block: HazardOptions) -> xr.Dataset:
+    """Indices that say in whose name they stand in the cube."""
+    for name in [v for v in indices.data_vars if "long_name" in indices[v].attrs and block.label]:
+        indices[name] = indices[name].assign_attrs(comment=block.label.get("en", next(iter(block.label.values()))))
+    return indices
 
 
 @computing("combine-hazards")

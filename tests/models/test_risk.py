@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geodata.schema import ContractError, Status, status_like
-from models.scoring import scaled_geometric_mean
 from models.risk import (
     RISK_CLASSES,
     class_words,
@@ -18,6 +17,7 @@ from models.risk import (
     risk,
     risk_class,
 )
+from models.scoring import scaled_geometric_mean
 
 laws = settings(max_examples=40, deadline=None)
 
