@@ -393,6 +393,9 @@ def _level_table(last: xr.Dataset, codes: pd.Series, names: pd.Series, level: st
     rows["units"] = sums["units"].to_series().loc[unit].to_numpy()
     rows["units_with_demand"] = _of_units(sums["demand_total_units"])
     rows["units_with_supply"] = _of_units(sums["supply_units"])
+    # What is known of some of its subdistricts says nothing of the share that a larger unit lacks.
+    in_part = rows["units_with_supply"].between(1, rows["units"] - 1)
+    rows.loc[in_part, ["unmet_share", "status"]] = [np.nan, Status.insufficient_data.name]
     rows = rows.reset_index().rename(columns={"unit": "pcode"})
     rows["level"], rows["name_en"] = level, names.loc[rows["pcode"]].to_numpy()
     rows["as_of"] = pd.Timestamp(last.indexes["time"][-1]).strftime("%Y-%m")

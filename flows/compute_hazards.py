@@ -56,9 +56,8 @@ def assess(plan: Plan, name: str, work: str) -> xr.Dataset:
 @computing("compute-indicator")
 def indicate(plan: Plan, name: str, work: str) -> xr.Dataset:
     """Indices of one indicator on the months of the run; it is published and not scored."""
-    block = plan.settings.indicators[name]
-    inputs, source = inputs_by_subdistrict(name, block, plan, work), axis_of(block, plan)
-    method = HAZARDS[block.method]
+    block, source = dated(plan.settings.indicators[name], axis_of(plan.settings.indicators[name], plan))
+    inputs, method = inputs_by_subdistrict(name, block, plan, work), HAZARDS[block.method]
     learnt = learn(name, block, plan, work, "subdistricts", lambda: inputs)
     save_learnt(name, learnt, work)
     indices = on_months(method.indices(inputs, block, years_of(block, plan), learnt), source, plan)
@@ -97,16 +96,20 @@ def hazard_on_months(
     after both is not looked at.
     """
     method, calibration = HAZARDS[options.method], years_of(options, plan)
-    oldest = source.max_age_days if options.max_age_days is None else options.max_age_days
-    dated = options.model_copy(update={"max_age_days": oldest})
-    indices = method.indices(known_or_calibrating(inputs, source, calibration, plan), dated, calibration, learnt)
-    dated_source = source.model_copy(update={"max_age_days": oldest})
-    hazard = method.scores(name, on_months(indices, dated_source, plan), dated).assign_attrs(indices.attrs)
+    options, source = dated(options, source)
+    indices = method.indices(known_or_calibrating(inputs, source, calibration, plan), options, calibration, learnt)
+    hazard = method.scores(name, on_months(indices, source, plan), options).assign_attrs(indices.attrs)
     if source.cadence in FLOWING:
         return hazard
-    age = months_since_observed(indices, method.scored, dated_source, plan)
+    age = months_since_observed(indices, method.scored, source, plan)
     whole = age.where(hazard[f"hazard_{name}"].notnull()).assign_attrs(hazard[f"{name}_age_months"].attrs)
     return hazard.assign({f"{name}_age_months": whole})
+
+
+def dated(options: HazardOptions, source: SourceOptions) -> tuple[HazardOptions, SourceOptions]:
+    """A block and its source, both with the age beyond which a value is stale: the block's own, else the source's."""
+    oldest = {"max_age_days": source.max_age_days if options.max_age_days is None else options.max_age_days}
+    return options.model_copy(update=oldest), source.model_copy(update=oldest)
 
 
 def found_on_the_way(plan: Plan, name: str, hazard: xr.Dataset) -> list[Finding]:

@@ -81,7 +81,11 @@ def grow(
     if known is not None and not len(fresh):
         return known.drop_vars("digest").sel(time=digests.index)
     new = answer(pd.DatetimeIndex(fresh))
-    parts = [new] if known is None else [known.drop_vars("digest").sel(time=digests.index.difference(fresh)), new]
+    parts = (
+        [new]
+        if known is None or len(fresh) == len(digests)
+        else [known.drop_vars("digest").sel(time=digests.index.difference(fresh)), new]
+    )
     whole = xr.concat(parts, dim="time", join="exact", combine_attrs="override").sel(time=digests.index)
     _keep(entry, {"periods": whole.assign(digest=("time", digests.to_numpy(dtype=str)))})
     _make_room(folder, kind)

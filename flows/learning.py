@@ -47,7 +47,8 @@ def learn(
         return {key: values.compute() for key, values in learnt.items()}
 
     question = {"block": block.model_dump(mode="json"), "years": years, "where": where, "code": code_version()}
-    question |= {"inputs": calibrating_files(block, plan, where), "sources": sources_of(block, plan)}
+    question |= {"inputs": calibrating_files(block, plan), "sources": sources_of(block, plan)}
+    question["boundaries"] = plan.settings.boundaries.model_dump(mode="json")
     return recall(kept_folder(plan, work), f"learnt-{name}-{where}", question, answer)
 
 
@@ -72,8 +73,9 @@ def calibrations(plan: Plan) -> dict[str, dict[str, str]]:
 
 
 def _digest(block: HazardOptions, plan: Plan) -> dict[str, str]:
-    files = calibrating_files(block, plan, "subdistricts")
-    return {"inputs_sha256": hashlib.sha256("".join(f"{h}  {p}\n" for p, h in files).encode()).hexdigest()}
+    lines = [f"{digest}  {path}\n" for path, digest in calibrating_files(block, plan)]
+    lines.append(plan.settings.boundaries.model_dump_json())
+    return {"inputs_sha256": hashlib.sha256("".join(lines).encode()).hexdigest()}
 
 
 def moved_calibrations(plan: Plan, earlier: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -98,10 +100,13 @@ def sources_of(block: HazardOptions, plan: Plan) -> dict[str, Any]:
     return {name: plan.settings.sources[name].model_dump(mode="json") for name in block.sources.values()}
 
 
-def calibrating_files(block: HazardOptions, plan: Plan, where: str) -> list[tuple[str, str]]:
-    """Path and hash of every file that may decide what is learnt; the boundaries too, for means over subdistricts."""
+def calibrating_files(block: HazardOptions, plan: Plan) -> list[tuple[str, str]]:
+    """Path and hash of every file that may decide what is learnt.
+
+    The boundaries are among them for cells too: a raster is cut to their bounds.
+    """
     last_year = years_of(block, plan)[1]
-    chosen = [] if where == "cells" else [f for f in plan.inputs if f.source == "boundaries"]
+    chosen = [f for f in plan.inputs if f.source == "boundaries"]
     for name in block.sources.values():
         later = later_files(name, plan, last_year)
         chosen += [f for f in plan.inputs if f.source == f"sources.{name}" and f.path not in later]

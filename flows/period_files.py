@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
-from geodata.calendar import period_range, period_start
-from geodata.stacks import PARTS_OF, StackOptions
+from geodata.calendar import period_start
+from geodata.schema import Findings
+from geodata.stacks import PARTS_OF, StackOptions, dated_files
 
 from .plan import Plan
-
-EARLIEST = pd.Timestamp(1900, 1, 1)
-"""No raster of a period is older."""
 
 
 def later_files(name: str, plan: Plan, last_year: int) -> set[str]:
@@ -22,18 +22,14 @@ def later_files(name: str, plan: Plan, last_year: int) -> set[str]:
 
 
 def file_of_each_period(name: str, plan: Plan) -> dict[pd.Timestamp, str]:
-    """Period -> its file, of a stack that has a file for each period; empty of any other source."""
+    """Period -> its file, of GeoTIFFs with a file for each period; empty of any other source."""
     source = plan.settings.sources[name]
-    if (
-        not isinstance(source, StackOptions)
-        or source.file_cadence
-        or not source.placeholders >= PARTS_OF.get(source.cadence, {""})
-    ):
+    if not isinstance(source, StackOptions) or source.file_cadence or source.is_netcdf:
         return {}
-    there = {f.path for f in plan.inputs if f.source == f"sources.{name}"}
-    periods = period_range(EARLIEST, period_start(pd.Timestamp(plan.issued), source.cadence), source.cadence)
-    named = {period: source.file_of(period) for period in periods}
-    return {period: path for period, path in named.items() if path in there}
+    if not source.placeholders >= PARTS_OF.get(source.cadence, {""}):
+        return {}
+    dated = dated_files(source, Path(plan.data), Findings(f"sources.{name}"))
+    return {period_start(date, source.cadence): path for path, date in dated if date is not None}
 
 
 def digest_of_each_period(name: str, plan: Plan, periods: pd.DatetimeIndex) -> pd.Series:

@@ -8,7 +8,7 @@ import geopandas as gpd
 import pandas as pd
 import xarray as xr
 
-from geodata.grids import grid_of
+from geodata.grids import describe_grid, grid_of
 from geodata.options import SourceOptions
 from geodata.rasters import RasterStack, bounds_of, judge, summarise
 from geodata.schema import Findings
@@ -60,7 +60,7 @@ def read_by_subdistrict(
     periods = periods_of_files(options, root, log)
     # Without a declared CRS a header says nothing that the run must tell, but of its extent: two files do for all.
     known = periods if options.crs else periods[-1:]
-    options.raster(root, log, bounds, known)
+    grid = grid_of(options.raster(root, log, bounds, known))
 
     def answer(times: pd.DatetimeIndex) -> xr.Dataset:
         images = options.raster(root, Findings(log.source), bounds, times)
@@ -71,6 +71,7 @@ def read_by_subdistrict(
 
     boundaries = [(f.path, f.sha256) for f in plan.inputs if f.source == "boundaries"]
     question = {"source": options.model_dump(mode="json"), "boundaries": boundaries, "code": code_version()}
+    question["grid"] = describe_grid(grid)
     question["units"] = plan.settings.boundaries.model_dump(mode="json")
     digests = digest_of_each_period(name, plan, periods)
     whole = grow(kept, f"means-{name}", question, digests, answer)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import xarray as xr
 
+from geodata.schema import Status, status_attrs
 from models.hazards import (
     HazardMethod,
     HazardOptions,
@@ -46,6 +48,11 @@ class HeavyRainOptions(HazardOptions):
 def _cells(inputs: xr.Dataset, options: HeavyRainOptions, calibration: tuple[int, int]) -> xr.Dataset:
     daily, _ = kept_input(inputs, options.source)
     out = daily_rain_indices(daily, calibration, options.rules).drop_vars("api_bridged")
+    # A day that nobody saw may have been the wettest: what is scored needs every day of its month.
+    short = out["days_seen"] < out["time"].dt.days_in_month
+    out["rx1day"] = out["rx1day"].where(~short).transpose(*daily.dims)
+    flags = xr.where(short, np.int8(Status.insufficient_data), out["rx1day_status"]).transpose(*daily.dims)
+    out["rx1day_status"] = flags.astype("int8").assign_attrs(status_attrs())
     if options.curve_number is not None:
         out = out.merge(monthly_runoff(daily, inputs[options.curve_number], RunoffRules(moisture=options.moisture)))
     return out

@@ -33,6 +33,7 @@ class HeatOptions(HazardOptions):
             hot_night_above_degc=self.hot_night_above_degc,
             wave_above_degc=self.wave_above_degc,
             min_years=self.min_years,
+            min_days=1.0,  # a day that nobody saw may have been hot: it must not lower the count
         )
 
 

@@ -263,7 +263,7 @@ def surface_water_supply_index(percentiles: xr.Dataset, weights: Mapping[str, fl
 
 
 def find_years_without_imagery(
-    area: xr.DataArray, *, min_area_km2: float = 0.1, emptied: float = 0.05, share: float = 0.3
+    area: xr.DataArray, *, min_area_km2: float = 0.1, emptied: float = 0.05, share: float = 0.3, min_units: int = 10
 ) -> tuple[int, ...]:
     """Years in which too many usually wet units read almost nothing at once.
 
@@ -279,6 +279,8 @@ def find_years_without_imagery(
         Share of the unit's own median of that month below which it counts as empty.
     share : float
         Share of usually wet units that must be empty.
+    min_units : int
+        Usually wet units that there must be: of three lakes, one that falls dry would be a third.
 
     Returns
     -------
@@ -288,9 +290,9 @@ def find_years_without_imagery(
     months = area["time"].dt.month
     median = area.groupby(months).median("time").sel(month=months).drop_vars("month")
     wet = median >= min_area_km2
-    if not bool(wet.any()):
-        return ()
     units = [d for d in area.dims if d != "time"]
+    if int(wet.any("time").sum()) < min_units:
+        return ()
     empty = (area < emptied * median) & wet
     reading = area.notnull() & wet
     lost = empty.sum(units) / reading.sum(units).clip(min=1)

@@ -127,6 +127,7 @@ def test_only_new_and_changed_periods_are_asked_for(tmp_path):
     assert grown({1: "a", 2: "B", 3: "c", 4: "d"}) == [11, 22, 13, 24]
     assert grown({1: "a", 2: "B", 4: "d"}) == [11, 22, 24]
     assert asked == [[1, 2, 3], [2, 4]]
+    assert grown({1: "x", 2: "y"}) == [31, 32]  # nothing of what was kept stands beside what is new throughout
 
 
 def test_old_answers_make_room(tmp_path):

@@ -299,3 +299,31 @@ def test_caution_about_days_or_about_nights_is_caution_about_heat():
     kept["hot_nights_status"] = flags("ok", "out_of_support", "ok")
     out = HAZARDS["hot_days"].indices(kept, HeatOptions(), CALIBRATION)
     assert words(out.index_status) == ["resolution_limited", "out_of_support", "ok"]
+
+
+# ------------------------------------------------------------------ a masked input never lowers a hazard
+
+
+@pytest.mark.parametrize("hidden", ["2012-03-05", "2012-03-20"])
+def test_a_day_that_nobody_saw_lowers_no_rank_of_heavy_rain(hidden):
+    """90 mm on 5 March: with that day hidden, or any other of its month, the month says nothing."""
+    days = pd.date_range("2000-10-01", "2012-09-30", freq="D")
+    values = np.full((len(days), 1), 10.0) + (days.year.to_numpy() - 2000)[:, None]
+    rain_of_days = xr.DataArray(
+        values, dims=("time", "pcode"), coords={"time": days, "pcode": ["U0"]}, attrs={"units": "mm/day"}
+    )
+    rain_of_days.loc["2012-03-05"] = 90.0
+    rain_of_days.loc[hidden] = NAN
+    out = assess_hazard("heavy_rain", xr.Dataset({"rain_daily": rain_of_days}), HeavyRainOptions(), (2001, 2012))
+    check_cube(out)
+    march = out.sel(time="2012-03-01")
+    assert march.heavy_rain_rx1day.isnull().all()
+    assert words(march.heavy_rain_rx1day_status) == ["insufficient_data"]
+
+
+def test_a_day_that_nobody_saw_lowers_no_count_of_heat():
+    tmax = np.full(31, 46.0)
+    tmax[10] = NAN
+    inputs = xr.Dataset({"tmax": daily(tmax, "2001-07-01"), "tmin": daily([25] * 31, "2001-07-01")})
+    out = assess_hazard("heat", inputs, HeatOptions(), CALIBRATION)
+    assert words(out.hazard_heat_status) == ["insufficient_data"]

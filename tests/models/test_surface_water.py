@@ -32,6 +32,16 @@ def lakes(years=30, units=10, seed=0):
     )
 
 
+def test_of_few_lakes_one_that_falls_dry_is_a_dry_lake_and_no_missing_image():
+    """Three lakes, one of them empty in the last year: a third of the units, and the worst year there is."""
+    area = lakes(units=3)
+    area[-1, 0] = 0.0
+    assert find_years_without_imagery(area) == ()
+    out = water_percentile(area, (1981, 2010))
+    assert float(out.water_percentile[-1, 0]) == pytest.approx(0.56 / 30.12)
+    assert Status(int(out.water_percentile_status[-1, 0])) is Status.ok
+
+
 def test_the_years_in_which_a_third_of_the_units_empty_at_once_are_no_imagery():
     """1988: all units at 0; 1990: 4 of 10; 1995: 3 of 10 (a drought may do that)."""
     area = lakes()
@@ -236,13 +246,13 @@ def test_scale_and_offset_leave_the_test_and_scale_the_slope(a, b):
 
 def test_a_trend_needs_its_years_and_some_water():
     """Nineteen seen years; a unit that never held a tenth of a km2; the years without imagery are told and left out."""
-    area = lakes(years=24)
+    area = lakes(years=24, units=11)
     area.loc["1990"] = 0.0
     area[:, 0] = 0.05
     out = water_trend(area, years_without_imagery=[1985])
     assert out.attrs == {"years_without_imagery": "1985 1990", "years_found": "1990"}
     assert (out.water_trend_years.isel(pcode=1)) == 22
-    assert out.water_trend_status.values.tolist() == [Status.insufficient_data] + [Status.ok] * 9
+    assert out.water_trend_status.values.tolist() == [Status.insufficient_data] + [Status.ok] * 10
     few = water_trend(area, years_without_imagery=[1985, 1986, 1987, 1988])
     assert (few.water_trend_status == Status.insufficient_data).all()
     assert few.water_trend.isnull().all()
