@@ -295,8 +295,8 @@ subdistrict is nearly in proportion to their number, half of it storing the cube
 Above 1, in the last step of the work by cell: the larger record is too large to be turned in memory, so it is written
 once to disk in bands of rows, and read again for each scale.
 
-Worker processes cost more here than threads of one process: they open the files for themselves, and send what they
-read. They are for a record that one machine does not hold.
+Worker processes cost more here than threads of one process: each imports what it needs, opens the files for itself
+and sends what it read. They are for a record that one machine does not hold.
 """
 
 
@@ -308,7 +308,7 @@ def draw(rows: Sequence[Measured], path: Path) -> None:
     from matplotlib import pyplot as plt
     from matplotlib.ticker import LogLocator, StrMethodFormatter
 
-    figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4.4), layout="constrained")
     for axis, cost, label in zip(axes, ("seconds", "peak_mb"), ("seconds", "peak memory, MB"), strict=True):
         for (units, workers), style in zip(
             [(n, w) for n in UNITS for w in (0, 2)], ("o-", "o--", "s-", "s--"), strict=True
@@ -325,7 +325,7 @@ def draw(rows: Sequence[Measured], path: Path) -> None:
         axis.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axis.minorticks_off()
         axis.set(xlabel="cells", ylabel=label)
-    axes[0].legend(fontsize="small")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize="small")
     figure.savefig(path, dpi=100, metadata={"Software": None})
 
 
