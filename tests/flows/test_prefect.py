@@ -52,8 +52,8 @@ PROJECT = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text("utf-8"))
 DEPLOYMENTS = {deployment["name"]: deployment for deployment in PROJECT["deployments"]}
 
 STAGES = {"read-sources", "balance-water", "compute-hazards", "score-risk", "issue-warnings", "publish-products"}
-PROGRESS = ("Read 6 sources", "Hazards assessed", "Risk of", "Alert levels", "Published")
-"""Beginnings of the five lines, one a stage, that tell how far a run is."""
+PROGRESS = ("Read 19 sources", "Water balance", "Hazards assessed", "Risk of", "Alert levels", "Published")
+"""Beginnings of the six lines, one a stage, that tell how far a run is."""
 
 SERVER_STARTS_WITHIN_S = 120
 RUN_ENDS_WITHIN_S = 300
