@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ RECORD = "whole.json"
 
 ENTRIES_OF_A_KIND = 3
 """Older ones make room: other months, other settings, an older Wadi."""
+
+LIBRARIES = ("exactextract", "numpy", "pandas", "pyet", "rasterio", "scipy", "shapely", "xarray")
 
 Answer = Mapping[str, xr.Dataset]
 
@@ -93,7 +96,9 @@ def grow(
 
 
 def _key(question: Any) -> str:
-    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:20]
+    """Of the question and of the libraries that answer it: another release may round otherwise."""
+    whole = [question, {name: metadata.version(name) for name in LIBRARIES}]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:20]
 
 
 def _read(entry: Path) -> Answer | None:

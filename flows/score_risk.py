@@ -186,8 +186,9 @@ def last_table(last: xr.Dataset, plan: Plan) -> pd.DataFrame:
 
 
 def is_fitted(block: HazardOptions) -> bool:
-    """True if the index comes from a distribution fitted to the calibration years, with its sampling error."""
-    return HAZARDS[block.method].fit is not None
+    """True if the index that is scored comes from a distribution fitted to the calibration years: an SPI or a like."""
+    method = HAZARDS[block.method]
+    return method.fit is not None and method.standardised and not block.turned
 
 
 def hazard_errors(plan: Plan) -> dict[str, HazardError]:
