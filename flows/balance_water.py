@@ -23,7 +23,15 @@ from prefect import flow
 
 from geodata.calendar import month_axis, period_ends
 from geodata.categories import unknown_categories
-from geodata.schema import InputError, Status, check_cube, status_attrs, status_like
+from geodata.schema import (
+    KEEPS_VALUE,
+    InputError,
+    Status,
+    check_cube,
+    has_status,
+    status_attrs,
+    status_like,
+)
 from geodata.store import read_cube, write_cube, write_dataset
 from models.allocation import allocate, mass_balance, require_balance
 from models.demand import (
@@ -123,12 +131,22 @@ def balance(
     cube = xr.merge([demand, supply, supply_performance(supply)], join="exact").transpose("time", "pcode", ...)
     # of the domestic sector the parts stay inside: of few households one of them tells nothing but the stand-in
     cube = cube.drop_vars([f"demand_{part}{end}" for part in ("residents", "displaced") for end in ("", "_status")])
+    if set(sectors) != set(USERS):
+        cube = cube.assign(without_share(cube))
     cube.attrs = {
         "comment": f"people, fields and animals of {plan.as_of} in every month",
         "sectors_left_out": " ".join(s for s in USERS if s not in sectors),
     }
     check_cube(cube)
     return cube, nodes
+
+
+def without_share(cube: xr.Dataset) -> dict[str, xr.DataArray]:
+    """No share of the demand is told where a sector has no source: what nobody counted may be what goes short."""
+    name = "unmet_share"
+    flags = cube[f"{name}_status"]
+    told = xr.where(has_status(flags, KEEPS_VALUE), np.int8(Status.insufficient_data), flags)
+    return {name: cube[name].where(False), f"{name}_status": told.astype("int8").assign_attrs(status_attrs())}
 
 
 def months_of_balance(plan: Plan, work: str, options: BalanceOptions) -> pd.DatetimeIndex:
@@ -381,7 +399,7 @@ def _level_table(last: xr.Dataset, codes: pd.Series, names: pd.Series, level: st
     rows = sums[list(SUMMED)].reset_coords(drop=True).to_dataframe(dim_order=["unit", "scenario"])
     rows = rows.rename(columns={name: f"{name}_m3d" for name in SUMMED})
     used = use_over_resource(sums["unmet_total"], sums["unmet_total"] + sums["supply"])
-    rows["unmet_share"] = used["ratio"].to_series()
+    rows["unmet_share"] = np.nan if last.attrs.get("sectors_left_out") else used["ratio"].to_series()
     rows["supply_reliability"] = np.nan
     if level == "subdistrict":
         rows["supply_reliability"] = _of_units(last["supply_reliability"].isel(time=0))

@@ -388,3 +388,15 @@ def test_scenarios_stand_in_their_order(tmp_path):
     demand = cube["demand_total"]
     assert bool((demand.sel(scenario="low") < demand.sel(scenario="mid")).all())
     assert bool((demand.sel(scenario="mid") < demand.sel(scenario="high")).all())
+
+
+def test_where_a_sector_has_no_source_nobody_is_told_that_the_water_is_enough(tmp_path):
+    """The river meets all that is counted, but nobody counted the fields: supply stands, the share does not."""
+    counted = OPTIONS.model_copy(update={"irrigated_area": None})
+    cube, _ = run(tmp_path, options=counted)
+    check_cube(cube)
+    assert np.isfinite(mid(cube, "supply", "A"))
+    assert np.isnan(mid(cube, "unmet_share", "A"))
+    assert word(cube, "unmet_share", "A") == "insufficient_data"
+    assert word(cube, "unmet_share", "D") == "input_missing"
+    assert all(table["unmet_share"].isna().all() for table in water_table(cube, UNITS).values())
