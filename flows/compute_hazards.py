@@ -16,9 +16,9 @@ from geodata.store import write_cube
 from models.hazards import HAZARDS, HazardOptions, Learnt
 from models.scoring import combine_hazards
 
-from .hazard_inputs import axis_of, inputs_by_subdistrict, years_of
+from .hazard_inputs import inputs_by_subdistrict
 from .learning import learn, save_learnt
-from .months import FLOWING, known_or_calibrating, months_since_observed, on_months, on_one_axis
+from .months import FLOWING, axis_of, known_or_calibrating, months_since_observed, on_months, on_one_axis, years_of
 from .plan import Plan
 from .policy import computing
 from .workspace import load_plan, stage

@@ -12,9 +12,8 @@ import xarray as xr
 from geodata.store import read_cube, write_dataset
 from models.hazards import HAZARDS, HazardOptions, Learnt
 
-from .hazard_inputs import axis_of, years_of
 from .kept import kept_folder, recall
-from .months import known_or_calibrating
+from .months import axis_of, known_or_calibrating, years_of
 from .period_files import later_files
 from .plan import Plan, code_version
 from .workspace import stage

@@ -10,11 +10,24 @@ import xarray as xr
 from geodata.calendar import month_axis, onto_months, period_ends, period_start
 from geodata.options import SourceOptions
 from geodata.schema import Status, has_status, status_attrs
+from models.hazards import HAZARDS, HazardOptions
 
 from .plan import Plan
 
 FLOWING = ("day", "month")
 """Cadences of quantities that belong to their own period; the others are states that last."""
+
+
+def years_of(block: HazardOptions, plan: Plan) -> tuple[int, int]:
+    """Calibration years of a block: its own, where its source has another record than the country's period."""
+    return block.calibration_years or plan.settings.calibration.years
+
+
+def axis_of(block: HazardOptions, plan: Plan) -> SourceOptions:
+    """Source that describes the time axis of a block's inputs: by month, where its method makes months of days."""
+    source = plan.settings.sources[block.source]
+    in_months = HAZARDS[block.method].cells is not None
+    return source.model_copy(update={"cadence": "month"}) if in_months else source
 
 
 def known_or_calibrating(

@@ -15,8 +15,9 @@ from maps.palettes import colour_table
 from models.hazards import HAZARDS, HazardOptions
 
 from .compute_hazards import hazard_on_months
-from .hazard_inputs import axis_of, cells_in_months, rasters_of, reads_cells, whole_or_in_bands
+from .hazard_cells import cells_in_months, rasters_of, reads_cells, whole_or_in_bands
 from .learning import learn
+from .months import axis_of
 from .plan import Plan
 
 CARRIED_MONTHS = 24

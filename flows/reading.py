@@ -25,7 +25,7 @@ from geodata.schema import Finding, Findings, InputError, Status, status_attrs, 
 from geodata.sources import read_source
 from models.protection import account_is_safe, protect
 
-from .hazard_inputs import years_of
+from .months import years_of
 from .plan import Plan
 from .policy import computing, reading
 from .raster_means import by_subdistrict, read_by_subdistrict

@@ -5,7 +5,7 @@ import pandas as pd
 import xarray as xr
 
 from flows.further_tables import usable_months
-from flows.hazard_inputs import status_of_cells
+from flows.hazard_cells import status_of_cells
 from flows.indicators import long_table
 from geodata.grids import grid_of
 from geodata.schema import Status, status_attrs
