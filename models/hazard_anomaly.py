@@ -33,4 +33,4 @@ def _index(inputs: xr.Dataset, options: AnomalyOptions, calibration: tuple[int, 
     return xr.Dataset({"index": out["anomaly"], "index_status": with_input_status(out["anomaly_status"], flags)})
 
 
-METHOD = HazardMethod(AnomalyOptions, _index, standardised=True)
+METHOD = HazardMethod(AnomalyOptions, _index, standardised=True, cadences=("dekad", "month", "year"))

@@ -76,4 +76,12 @@ def _index(inputs: xr.Dataset, options: HeavyRainOptions, calibration: tuple[int
     )
 
 
-METHOD = HazardMethod(HeavyRainOptions, _index, scored="percentile", cells=_cells, scored_cells=("rx1day",))
+METHOD = HazardMethod(
+    HeavyRainOptions,
+    _index,
+    scored="percentile",
+    cells=_cells,
+    scored_cells=("rx1day",),
+    cadences=("day",),
+    static=("curve_number",),
+)

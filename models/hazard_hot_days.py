@@ -56,4 +56,4 @@ def _index(inputs: xr.Dataset, options: HeatOptions, calibration: tuple[int, int
     )
 
 
-METHOD = HazardMethod(HeatOptions, _index, cells=_cells, scored_cells=("hot_days", "hot_nights"))
+METHOD = HazardMethod(HeatOptions, _index, cells=_cells, scored_cells=("hot_days", "hot_nights"), cadences=("day",))

@@ -30,4 +30,4 @@ def _index(inputs: xr.Dataset, options: StorageOptions, calibration: tuple[int, 
     return out.rename({v: str(v).removeprefix("storage_") for v in out.data_vars})
 
 
-METHOD = HazardMethod(StorageOptions, _index, scored="percentile")
+METHOD = HazardMethod(StorageOptions, _index, scored="percentile", cadences=("month", "year"))

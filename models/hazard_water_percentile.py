@@ -58,4 +58,4 @@ def _at_the_end(trend: xr.Dataset, area: xr.DataArray) -> xr.Dataset:
     return out
 
 
-METHOD = HazardMethod(WaterOptions, _index, scored="percentile")
+METHOD = HazardMethod(WaterOptions, _index, scored="percentile", cadences=("month", "year"))

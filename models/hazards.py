@@ -106,6 +106,8 @@ class HazardMethod:
     months_back : (options) -> int, months up to and with the last that its index needs, once it has learnt
     score : (name, indices, options) -> Dataset on the monthly axis, where the general one does not do
     made_by : str, what makes the inputs if no source holds them: "water_balance"
+    cadences : of the source that sets the time axis; the further ones have the same
+    static : options that name a source without a time axis
     """
 
     options: type[HazardOptions]
@@ -119,6 +121,13 @@ class HazardMethod:
     months_back: Callable[[Any], int] | None = None
     score: Callable[[str, xr.Dataset, Any], xr.Dataset] | None = None
     made_by: str = ""
+    cadences: tuple[str, ...] = ("month",)
+    static: tuple[str, ...] = ()
+
+    @property
+    def needs_days(self) -> bool:
+        """True if no source by month can stand in: its extremes are those of days."""
+        return self.cadences == ("day",)
 
     def indices(
         self, inputs: xr.Dataset, options: HazardOptions, calibration: tuple[int, int], learnt: Learnt | None = None
