@@ -126,7 +126,9 @@ def rasters_of(block: HazardOptions, plan: Plan, work: str) -> xr.Dataset:
                     f"the cells of sources.{block.source}: {describe_grid(grid_of(first))}",
                 )
             )
-    together = xr.merge([raster.rename(name) for name, raster in rasters.items()], join="inner", compat="no_conflicts")
+    # The first source sets the time axis: where another has no image the cells of that period have no value.
+    on_axis = {n: r.reindex(time=first["time"]) if "time" in r.dims else r for n, r in rasters.items()}
+    together = xr.merge([raster.rename(n) for n, raster in on_axis.items()], join="exact", compat="no_conflicts")
     together = together.assign_attrs(crs=first.attrs["crs"])
     return known_or_calibrating(together, plan.settings.sources[block.source], years_of(block, plan), plan)
 

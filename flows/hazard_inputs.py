@@ -9,7 +9,7 @@ from geodata.store import read_cube
 from models.hazards import HAZARDS, HazardOptions
 
 from .hazard_cells import cells_in_months, means_of_cells, reads_cells
-from .months import known_or_calibrating, reindexed, years_of
+from .months import every_period, known_or_calibrating, reindexed, years_of
 from .plan import Plan
 from .workspace import stage
 
@@ -30,7 +30,8 @@ def inputs_by_subdistrict(name: str, block: HazardOptions, plan: Plan, work: str
     if method.made_by:
         return read_cube(stage(work) / f"{method.made_by}.nc").sel(scenario=MIDDLE, drop=True)
     cubes = {s: read_cube(stage(work) / f"{s}.nc").drop_vars("effective_cells") for s in block.sources.values()}
-    first = known_or_calibrating(cubes[block.source], plan.settings.sources[block.source], years_of(block, plan), plan)
-    times = pd.DatetimeIndex(first.indexes["time"])
+    source = plan.settings.sources[block.source]
+    first = known_or_calibrating(cubes[block.source], source, years_of(block, plan), plan)
+    times = every_period(pd.DatetimeIndex(first.indexes["time"]), source.cadence)
     inputs = xr.merge([reindexed(cube, times) for cube in cubes.values()], join="exact", compat="no_conflicts")
     return inputs if method.cells is None else method.cells(inputs, block, years_of(block, plan))

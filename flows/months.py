@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import xarray as xr
 
-from geodata.calendar import month_axis, onto_months, period_ends, period_start
+from geodata.calendar import month_axis, onto_months, period_ends, period_range, period_start
 from geodata.options import SourceOptions
 from geodata.schema import Status, has_status, status_attrs
+from geodata.stacks import PARTS_OF
 from models.hazards import HAZARDS, HazardOptions
 
 from .plan import Plan
@@ -24,10 +26,20 @@ def years_of(block: HazardOptions, plan: Plan) -> tuple[int, int]:
 
 
 def axis_of(block: HazardOptions, plan: Plan) -> SourceOptions:
-    """Source that describes the time axis of a block's inputs: by month, where its method makes months of days."""
-    source = plan.settings.sources[block.source]
-    in_months = HAZARDS[block.method].cells is not None
-    return source.model_copy(update={"cadence": "month"}) if in_months else source
+    """Source that describes the time axis of a block's inputs: by month, where its method makes months of days.
+
+    An index speaks when the last of its sources can be had, and is stale when the first of them is.
+    """
+    method, sources = HAZARDS[block.method], plan.settings.sources
+    read = [sources[name] for option, name in block.sources.items() if option not in method.static]
+    ages = [source.max_age_days for source in read if source.max_age_days is not None]
+    known: dict[str, Any] = {
+        "available_after_days": max(source.available_after_days for source in read),
+        "max_age_days": min(ages, default=None),
+    }
+    if method.cells is not None:
+        known["cadence"] = "month"
+    return sources[block.source].model_copy(update=known)
 
 
 def known_or_calibrating(
@@ -89,6 +101,11 @@ def reindexed(values: xr.Dataset, times: pd.DatetimeIndex) -> xr.Dataset:
     for name in flags:
         out[name] = out[name].astype("int8").assign_attrs(status_attrs())
     return out
+
+
+def every_period(starts: pd.DatetimeIndex, cadence: str) -> pd.DatetimeIndex:
+    """Starts of the periods from the first to the last, those that a table leaves out among them."""
+    return period_range(starts.min(), starts.max(), cadence) if cadence in PARTS_OF and len(starts) else starts
 
 
 def on_one_axis(parts: Sequence[xr.Dataset]) -> xr.Dataset:

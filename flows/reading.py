@@ -23,8 +23,10 @@ from geodata.options import SourceOptions
 from geodata.rasters import RasterStack
 from geodata.schema import Finding, Findings, InputError, Status, status_attrs, status_like
 from geodata.sources import read_source
+from models.hazards import HazardOptions
 from models.protection import account_is_safe, protect
 
+from .cadences import lacks_days
 from .months import years_of
 from .plan import Plan
 from .policy import computing, reading
@@ -71,6 +73,7 @@ def read_country(plan: Plan, kept: Path | None = None) -> Country:
     with_log(country, "boundaries", partial(_read_boundaries, country, plan, root))
     for name in settings.sources:
         with_log(country, f"sources.{name}", partial(_read_source, country, name, plan, kept))
+    note_what_needs_days(country, plan)
     check_calibrations(country, plan)
     check_coefficients(country, plan)
     note_the_calendar(country, plan)
@@ -245,19 +248,30 @@ def note_the_calendar(country: Country, plan: Plan) -> None:
                     "unused",
                 )
             )
-    last_year = plan.settings.calibration.end_year
-    if last_year > plan.as_of_end.year:
-        country.findings.append(
-            Finding(
-                "note",
-                "calibration",
-                "country file",
-                "calibration.end_year",
-                str(last_year),
-                f"a year up to {plan.as_of_end.year}",
-                "years after the as-of month calibrate; none of them speaks",
+    for field_name, last_year in last_years_of_calibration(plan).items():
+        if last_year > plan.as_of_end.year:
+            country.findings.append(
+                Finding(
+                    "note",
+                    "calibration",
+                    "country file",
+                    field_name,
+                    str(last_year),
+                    f"a year up to {plan.as_of_end.year}",
+                    "years after the as-of month calibrate; none of them speaks",
+                )
             )
-        )
+
+
+def last_years_of_calibration(plan: Plan) -> dict[str, int]:
+    """Where the country file says it -> the last year that calibrates."""
+    sections = {"hazards": plan.settings.assessed_hazards, "indicators": plan.settings.indicators}
+    return {"calibration.end_year": plan.settings.calibration.end_year} | {
+        f"{section}.{name}.calibration_years": block.calibration_years[1]
+        for section, blocks in sections.items()
+        for name, block in blocks.items()
+        if block.calibration_years is not None
+    }
 
 
 def check_coefficients(country: Country, plan: Plan) -> None:
@@ -272,26 +286,54 @@ def check_coefficients(country: Country, plan: Plan) -> None:
             country.findings += unknown_categories(country.cubes[name], known, source=f"sources.{name}", file=path)
 
 
+def note_what_needs_days(country: Country, plan: Plan) -> None:
+    """Say of each hazard of daily extremes whose source is by month that it cannot be assessed."""
+    for name, block in plan.settings.hazards.items():
+        if isinstance(block, HazardOptions) and lacks_days(block, plan.settings.sources):
+            source = plan.settings.sources[block.source]
+            country.findings.append(
+                Finding(
+                    "warning",
+                    f"sources.{block.source}",
+                    source.path,
+                    f"hazards.{name}.source",
+                    f"cadence {source.cadence!r}",
+                    f"cadence 'day', as {block.method} is made of days",
+                    "input_missing in every product, which is not zero",
+                )
+            )
+
+
 def check_calibrations(country: Country, plan: Plan) -> None:
-    """Note an error for each block whose calibration years its source does not hold enough of."""
+    """Note an error for each source that does not hold enough of a block's calibration years."""
     for section, blocks in (("hazards", plan.settings.assessed_hazards), ("indicators", plan.settings.indicators)):
         for name, block in blocks.items():
-            needed, cube = getattr(block, "min_years", 0), country.cubes.get(block.source)
-            if not needed or cube is None:
-                continue
-            first, last = years_of(block, plan)
-            years = sorted(set(pd.DatetimeIndex(cube.indexes["time"]).year))
-            held = sum(first <= year <= last for year in years)
-            if held < needed:
-                source = plan.settings.sources[block.source]
-                found = f"{held} of the years {first} to {last} in a record of {years[0]} to {years[-1]}"
-                country.findings.append(
-                    Finding(
-                        "error",
-                        f"sources.{block.source}",
-                        source.path,
-                        f"calibration of {section}.{name}",
-                        found,
-                        f"at least {needed} (min_years), in [calibration] or calibration_years",
-                    )
-                )
+            for option, needed in block.years_needed.items():
+                source = block.sources[option]
+                if source in country.cubes:
+                    check_years(country, plan, f"{section}.{name}", source, years_of(block, plan), needed)
+
+
+def check_years(
+    country: Country, plan: Plan, block: str, source: str, calibration: tuple[int, int], needed: int
+) -> None:
+    """Note an error if a source holds values of fewer calibration years than a block needs."""
+    values = country.cubes[source].get(source)
+    if values is None:
+        return
+    seen = values.notnull().any([str(dim) for dim in values.dims if dim != "time"])
+    years = sorted(set(pd.DatetimeIndex(values.indexes["time"][seen.values]).year))
+    first, last = calibration
+    held = sum(first <= year <= last for year in years)
+    if held < needed:
+        record = f"a record of {years[0]} to {years[-1]}" if years else "a record without any value"
+        country.findings.append(
+            Finding(
+                "error",
+                f"sources.{source}",
+                plan.settings.sources[source].path,
+                f"calibration of {block}",
+                f"{held} of the years {first} to {last} in {record}",
+                f"at least {needed} (min_years), in [calibration] or calibration_years",
+            )
+        )

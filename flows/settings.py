@@ -24,6 +24,8 @@ from models.demand import DemandOptions
 from models.hazards import HAZARDS, HazardOptions
 from models.water_balance import BalanceOptions
 
+from .cadences import lacks_days, unfit_cadences
+
 MISSION_HAZARDS = ("drought", "water", "heavy_rain", "salinity", "dust", "river_flood", "heat")
 """Hazards that must stand in every product, as `input_missing` where a country has no source."""
 
@@ -240,15 +242,33 @@ class Settings(Options):
             raise InputError(findings)
         return block
 
+    @model_validator(mode="after")
+    def _blocks_fit_their_sources(self) -> Settings:
+        hazards = {name: block for name, block in self.hazards.items() if isinstance(block, HazardOptions)}
+        findings = unfit_cadences("hazards", hazards, self.sources)
+        findings += unfit_cadences("indicators", self.indicators, self.sources)
+        findings += [
+            _finding("water_demand", "no block", f"coefficients of demand, as hazards.{name} needs them")
+            for name, block in hazards.items()
+            if HAZARDS[block.method].made_by and self.water_demand is None
+        ]
+        if findings:
+            raise InputError(findings)
+        return self
+
     @property
     def assessed_hazards(self) -> dict[str, HazardOptions]:
-        """Hazard blocks that have a method and a source."""
-        return {name: block for name, block in self.hazards.items() if isinstance(block, HazardOptions)}
+        """Hazard blocks that have a method and a source that it can use."""
+        return {
+            name: block
+            for name, block in self.hazards.items()
+            if isinstance(block, HazardOptions) and not lacks_days(block, self.sources)
+        }
 
     @property
     def missing_hazards(self) -> tuple[str, ...]:
-        """Hazards declared without a source."""
-        return tuple(name for name, block in self.hazards.items() if isinstance(block, MissingHazard))
+        """Hazards declared without a source, or with one by month where the method needs days."""
+        return tuple(name for name in self.hazards if name not in self.assessed_hazards)
 
     def as_json(self) -> str:
         """Canonical text of all settings, defaults included: what the config hash is taken of."""

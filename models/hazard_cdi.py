@@ -29,6 +29,11 @@ class CdiOptions(HazardOptions):
     breakpoints: Breakpoints = ((0.0, 0.0), (1.0, 4.0), (2.0, 6.0), (3.0, 8.0))
     breakpoints_source: str = "own choice: watch, warning and alert of the indicator at 4, 6 and 8"
 
+    @property
+    def years_needed(self) -> dict[str, int]:
+        """Vegetation comes standardised: it calibrates nothing here."""
+        return {"source": self.min_years, "soil_moisture": self.min_years_soil}
+
 
 def _fit(inputs: xr.Dataset, options: CdiOptions, calibration: tuple[int, int]) -> Learnt:
     rain, _ = kept_input(inputs, options.source)

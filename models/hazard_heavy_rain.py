@@ -39,6 +39,11 @@ class HeavyRainOptions(HazardOptions):
     breakpoints_source: str = "own choice: one year in 5, 10 and 20 of the yearly highest days at 4, 6 and 8"
 
     @property
+    def years_needed(self) -> dict[str, int]:
+        """Of the rain; a curve number has no years."""
+        return {"source": self.min_years}
+
+    @property
     def rules(self) -> RainRules:
         """What the indices of daily rain are told."""
         antecedent = Antecedent(k=self.antecedent_k, summer_k=self.summer_antecedent_k)

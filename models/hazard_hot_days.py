@@ -26,6 +26,11 @@ class HeatOptions(HazardOptions):
     breakpoints_source: str = "own choice: one, two and three weeks of the month at 4, 6 and 8"
 
     @property
+    def years_needed(self) -> dict[str, int]:
+        """Of the days, for heat waves; hot days and nights are counted against fixed limits."""
+        return {"source": self.min_years}
+
+    @property
     def rules(self) -> HeatRules:
         """What counts as hot."""
         return HeatRules(

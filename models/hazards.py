@@ -78,6 +78,12 @@ class HazardOptions(BaseModel):
         (_, at_low), *_, (_, at_high) = sorted(self.breakpoints)
         return "high" if (at_high > at_low) != self.turned else "low"
 
+    @property
+    def years_needed(self) -> dict[str, int]:
+        """Option -> calibration years that its source must hold; all of a block's sources need as many, unless said."""
+        needed = getattr(self, "min_years", 0)
+        return dict.fromkeys(self.sources, needed) if needed else {}
+
     def for_cells(self) -> HazardOptions:
         """What of it a raster of cells needs: the scored index alone."""
         return self
