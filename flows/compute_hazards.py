@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import xarray as xr
@@ -37,7 +37,8 @@ def compute_hazards(work: str) -> None:
         finding for name, part in zip(hazards, parts, strict=True) for finding in found_on_the_way(plan, name, part)
     ]
     (stage(work) / "hazards.json").write_text(json.dumps([asdict(f) for f in findings]), "utf-8")
-    cube = together(parts, beside, tuple(hazards))
+    named = apart(dict(zip([*hazards, *indicators], [*parts, *beside], strict=True)))
+    cube = together(named, tuple(hazards))
     check_cube(cube)
     write_cube(cube, stage(work) / "hazards.nc")
     log.info("Hazards assessed: %s", ", ".join(hazards))
@@ -73,10 +74,21 @@ def labelled(indices: xr.Dataset, block: HazardOptions) -> xr.Dataset:
     return indices
 
 
+def apart(parts: Mapping[str, xr.Dataset]) -> list[xr.Dataset]:
+    """Indices of all blocks, no two of one name: of two blocks of SPI the second has ``<block>_spi_3``."""
+    taken: set[str] = set()
+    out = []
+    for name, part in parts.items():
+        free = part.rename({v: f"{name}_{v}" for v in map(str, part.data_vars) if v in taken})
+        taken |= set(map(str, free.data_vars))
+        out.append(free)
+    return out
+
+
 @computing("combine-hazards")
-def together(parts: Sequence[xr.Dataset], beside: Sequence[xr.Dataset], names: Sequence[str]) -> xr.Dataset:
+def together(parts: Sequence[xr.Dataset], names: Sequence[str]) -> xr.Dataset:
     """All of them on one axis, from the first month that any source has, and the hazards combined."""
-    cube = on_one_axis([*parts, *beside])
+    cube = on_one_axis(parts)
     return cube.merge(combine_hazards(cube, names), join="exact")
 
 
