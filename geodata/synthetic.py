@@ -88,13 +88,13 @@ def make_country(seed: int = 1, options: CountryOptions | None = None) -> Synthe
     """
     options = options or CountryOptions(seed=seed)
     # One stream per theme, so that a change in one leaves the others as they were; a new theme goes last.
-    streams = [np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(options.seed).spawn(11)]
+    streams = [np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(options.seed).spawn(12)]
     land = draw_land(streams[0], options.subdistricts)
     spells = _plan_spells(streams[1], land, options)
     drought, earlier, wet = spells
     burst = _plan_cloudburst(streams[1], land, drought, options)
     rain, normal = draw_rain(streams[2], options.months(), spells)
-    climate, loss, blind, flow = _rasters(streams[3:5], land, rain, normal, burst, options)
+    climate, loss, blind, flow = _rasters((*streams[3:5], streams[11]), land, rain, normal, burst, options)
     residents = settle_residents(streams[5], land, _unit_means(land, normal))
     strength = drought.strength(to_degrees(land.centres_km()))
     moved = displace(streams[5], land, residents, strength, options.rounds())
@@ -188,8 +188,7 @@ def _rasters(
     The river of a month is that of its year, relative to normal; the year that is not over has that of the last.
     """
     months, years = options.months(), options.water_years()
-    recent = int(months.searchsorted(options.season_start(options.daily_years)))
-    daily, days = draw_daily(rngs[0], rain[recent:], months[recent:])
+    daily, days = _daily_rain((rngs[2], rngs[0]), rain, months, options)
     daily[days == burst.day] += burst.rain(grid_around_country(DAILY_STEP))
     rain[-1] += burst.rain(grid_around_country(RAIN_STEP))
     green_from = len(months) - 12 * options.vegetation_years
@@ -208,6 +207,25 @@ def _rasters(
         water=as_raster(water, year_starts, WATER_STEP, 3, "surface_water", "1", "Share of the cell covered by water"),
     )
     return climate, loss, blind, flow[np.minimum(months.year - years[0], len(years) - 1)]
+
+
+def _daily_rain(
+    rngs: Sequence[np.random.Generator], rain: FloatArray, months: pd.DatetimeIndex, options: CountryOptions
+) -> tuple[FloatArray, pd.DatetimeIndex]:
+    """Rain of each day, mm, (time, lat, lon), from two streams: the later years do not depend on how many came before.
+
+    The later part is as long as the daily temperature, which is cooler on its rainy days.
+    """
+    first, later = (
+        int(months.searchsorted(options.season_start(years)))
+        for years in (max(options.daily_rain_years, options.daily_years), options.daily_years)
+    )
+    parts = [
+        draw_daily(rng, rain[part], months[part])
+        for rng, part in zip(rngs, (slice(first, later), slice(later, None)), strict=True)
+        if len(months[part])
+    ]
+    return np.concatenate([rain for rain, _ in parts]), parts[0][1].append([days for _, days in parts[1:]])
 
 
 def _river_flow(rain: FloatArray, normal: FloatArray, months: pd.DatetimeIndex, years: Sequence[int]) -> FloatArray:
@@ -254,7 +272,8 @@ def _temperature(
     options: CountryOptions,
 ) -> Temperature:
     """Temperature where land is."""
-    drawn = draw_temperature(rng, options.months(), rain, normal, climate.daily_rain, spells, wave)
+    daily_rain = climate.daily_rain.sel(time=slice(options.season_start(options.daily_years), None))
+    drawn = draw_temperature(rng, options.months(), rain, normal, daily_rain, spells, wave)
     covered = land.covers(grid_around_country(DAILY_STEP))
     return Temperature(**{name: raster.where(covered) for name, raster in vars(drawn).items()})
 

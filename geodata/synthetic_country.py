@@ -26,7 +26,9 @@ class CountryOptions:
     first : str, "YYYY-MM", first month of rain, at least 15 years before the last
     as_of : str, "YYYY-MM", last month of rain: the month a demo speaks about
     subdistricts : int
-    daily_years, vegetation_years : int, length of these records
+    daily_years : int, length of daily temperature
+    daily_rain_years : int, length of daily rain: over 30 hydrological years, as return levels need
+    vegetation_years : int, length of this record
     recent_years : int, length of NDVI, surface temperature, monthly surface water and border inflow
     long_years : int, length of soil moisture and dust days
     """
@@ -36,6 +38,7 @@ class CountryOptions:
     as_of: str = "2024-03"
     subdistricts: int = 60
     daily_years: int = 12
+    daily_rain_years: int = 33
     vegetation_years: int = 10
     recent_years: int = 20
     long_years: int = 30

@@ -42,7 +42,8 @@ def write_files(root: Path, country: SyntheticCountry) -> None:
         (root / name).mkdir(parents=True, exist_ok=True)
     _write_boundaries(root, country.subdistricts)
     _write_rain(root / "rainfall", country.rain)
-    _write_netcdf(root / "rainfall" / "daily_rain.nc", country.daily_rain, 0.1)
+    for year, rain in country.daily_rain.groupby("time.year"):
+        _write_netcdf(root / "rainfall" / f"daily_rain_{year}.nc", rain, 0.1)
     _write_netcdf(root / "vegetation" / "vegetation_anomaly.nc", country.climate.vegetation, 0.01)
     _write_water(root / "water" / "surface_water_yearly.tif", country.climate.water)
     _write_residents(root / "residents" / "residents.csv", country)

@@ -66,7 +66,9 @@ def test_subdistricts_keep_the_promise_of_the_waist(country):
 @pytest.mark.parametrize("seed", range(4, 12))
 def test_no_gap_and_no_overlap_whatever_the_seed(seed):
     """The units' areas add up to the area of their union, which has no hole."""
-    options = synthetic.CountryOptions(seed=seed, first="2009-01", daily_years=1, vegetation_years=1)
+    options = synthetic.CountryOptions(
+        seed=seed, first="2009-01", daily_years=1, daily_rain_years=1, vegetation_years=1
+    )
     shapes = synthetic.make_country(options=options).subdistricts.geometry.to_numpy()
     union = shapely.union_all(shapes)
     assert shapely.is_valid(shapes).all()
@@ -179,13 +181,30 @@ def test_earlier_drought_and_wet_spell_are_found(country):
 
 
 def test_days_add_up_to_months(country):
-    """Daily rain of a month sums to the monthly mean of the same four cells, but for rounding."""
-    monthly = country.rain.sel(time=slice("2020-10", "2024-03")).coarsen(lat=2, lon=2).mean()
-    daily = country.daily_rain.sel(time=slice("2020-10", "2024-03")).resample(time="MS").sum()
+    """Daily rain of every month sums to the monthly mean of the same four cells, but for rounding."""
+    monthly = country.rain.sel(time=slice("1990-10", "2024-03")).coarsen(lat=2, lon=2).mean()
+    daily = country.daily_rain.resample(time="MS").sum()
+    assert daily.time.equals(monthly.time)
     gap = abs(daily.to_numpy() - monthly.to_numpy())
     burst = np.zeros_like(gap, dtype=bool)
     burst[-1] = True  # the cloudburst is a curve, sampled at the cells of each grid
     assert gap[~burst].max() < 31 * 0.05 + 0.05
+
+
+def test_daily_rain_holds_thirty_three_whole_hydrological_years(country):
+    """Every day from October 1990 to the end of the as-of month: more than the thirty a return level needs."""
+    days = country.daily_rain.time.to_index()
+    assert days.equals(pd.date_range("1990-10-01", "2024-03-31", freq="D"))
+
+
+def test_a_longer_record_of_days_leaves_the_later_days_as_they_were():
+    """With the rain of twelve years alone, those days and all temperatures are the same numbers."""
+    whole = synthetic.make_country(1)
+    short = synthetic.make_country(options=synthetic.CountryOptions(daily_rain_years=12))
+    assert str(short.daily_rain.time.values[0])[:10] == "2011-10-01"
+    xr.testing.assert_identical(short.daily_rain, whole.daily_rain.sel(time=slice("2011-10", None)))
+    xr.testing.assert_identical(short.temperature.tmax_daily, whole.temperature.tmax_daily)
+    xr.testing.assert_identical(short.climate.vegetation, whole.climate.vegetation)
 
 
 def test_cloudburst_is_the_wettest_day_of_its_valley(country):
@@ -320,10 +339,11 @@ def test_same_seed_same_bytes_and_another_seed_another_country(folder, tmp_path)
 
 
 def test_the_folder_is_small_and_complete(folder):
-    """483 months of rain, three lists, one of each other file, under 9 MB."""
+    """483 months of rain, daily rain of 35 years, three lists, one of each other file, under 12 MB."""
     names = digests(folder).keys()
     assert sum(name.startswith("rainfall/rain_") for name in names) == 483
-    assert sorted(name for name in names if not name.startswith("rainfall/rain_")) == [
+    assert sum(name.startswith("rainfall/daily_rain_") for name in names) == 35
+    assert sorted(name for name in names if not name.startswith("rainfall/")) == [
         "agriculture/irrigated_area.csv",
         "agriculture/livestock.csv",
         "boundaries/synthetic_adm3.gpkg",
@@ -332,7 +352,6 @@ def test_the_folder_is_small_and_complete(folder):
         "displacement/idp_list_2024-02-29.xlsx",
         "dust/dust_days.csv",
         "names/names_ckb.csv",
-        "rainfall/daily_rain.nc",
         "residents/residents.csv",
         "soil_moisture/soil_moisture.nc",
         "temperature/tmax_daily.nc",
@@ -349,7 +368,7 @@ def test_the_folder_is_small_and_complete(folder):
         "water/surface_water_yearly.tif",
         "water/water_history.tif",
     ]
-    assert sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) < 9e6
+    assert sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) < 12e6
 
 
 def test_rasters_hold_the_same_values_at_the_same_places(folder):
@@ -372,7 +391,9 @@ def test_rasters_hold_the_same_values_at_the_same_places(folder):
         wet = country.climate.water.isel(time=0).stack(cell=("lat", "lon")).idxmax().item()
         assert next(file.sample([wet[::-1]], indexes=1))[0] == country.climate.water.isel(time=0).max().item()
     for name, values in (
-        ("rainfall/daily_rain.nc", country.daily_rain),
+        ("rainfall/daily_rain_1990.nc", country.daily_rain.sel(time="1990")),
+        ("rainfall/daily_rain_2019.nc", country.daily_rain.sel(time="2019")),
+        ("rainfall/daily_rain_2024.nc", country.daily_rain.sel(time="2024")),
         ("vegetation/vegetation_anomaly.nc", country.climate.vegetation),
         ("vegetation/ndvi.nc", country.ground.ndvi),
         ("vegetation/lst.nc", country.ground.lst),
@@ -449,7 +470,8 @@ def test_a_new_theme_leaves_the_others_as_they_were():
     rain = country.rain.astype("float64")
     assert float(rain.sum()) == pytest.approx(24248361.50, rel=1e-7)
     assert float(rain.sel(lat=32.55, lon=-33.05).sum()) == pytest.approx(10199.2, rel=1e-6)
-    assert float(country.daily_rain.astype("float64").sum()) == pytest.approx(2035260.0, rel=1e-6)
+    daily = country.daily_rain.sel(time=slice("2011-10", None)).astype("float64")
+    assert float(daily.sum()) == pytest.approx(2035260.0, rel=1e-6)
     assert float(country.climate.vegetation.astype("float64").sum()) == pytest.approx(30192.02, rel=1e-5)
     assert float(country.climate.water.astype("float64").sum()) == pytest.approx(4456.216, rel=1e-6)
     assert country.subdistricts["area_km2"].sum() == pytest.approx(141907.1988, rel=1e-8)

@@ -81,7 +81,7 @@ def test_months_without_imagery_see_nothing(country):
 
 def test_years_without_imagery_have_no_observation_at_all():
     """In a short record they fall into the monthly history: code 0, not "land"."""
-    options = synthetic.CountryOptions(seed=5, first="2009-01", daily_years=1, vegetation_years=1)
+    options = synthetic.CountryOptions(seed=5, first="2009-01", daily_years=1, daily_rain_years=1, vegetation_years=1)
     country = synthetic.make_country(options=options)
     history, blind = country.waterways.water_history, country.truth.years_without_imagery
     assert set(blind) <= set(history.time.dt.year.to_numpy())
