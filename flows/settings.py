@@ -248,8 +248,9 @@ class Settings(Options):
         findings = unfit_cadences("hazards", hazards, self.sources)
         findings += unfit_cadences("indicators", self.indicators, self.sources)
         findings += [
-            _finding("water_demand", "no block", f"coefficients of demand, as hazards.{name} needs them")
-            for name, block in hazards.items()
+            _finding("water_demand", "no block", f"coefficients of demand, as {section}.{name} needs them")
+            for section, blocks in (("hazards", hazards), ("indicators", self.indicators))
+            for name, block in blocks.items()
             if HAZARDS[block.method].made_by and self.water_demand is None
         ]
         if findings:
@@ -278,6 +279,11 @@ class Settings(Options):
     def sha256(self) -> str:
         """Hash of every setting; comments and order of the file do not count."""
         return hashlib.sha256(self.as_json().encode()).hexdigest()
+
+
+def includes_displaced(settings: Settings) -> bool:
+    """True if the residents are all who are there, displaced people among them."""
+    return bool(getattr(settings.sources.get(RESIDENTS), "includes_displaced", False))
 
 
 def bundled() -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import xarray as xr
+from pydantic import model_validator
 
 from .grids import grid_of
 from .options import SourceOptions, require_columns, require_file
@@ -20,7 +21,32 @@ from .tables import UnitColumns, match_units, read_values
 from .zonal import zonal_sum, zonal_weights
 
 
-class ResidentsTable(UnitColumns):
+class ResidentsOptions(SourceOptions):
+    """Who the residents are.
+
+    Parameters
+    ----------
+    includes_displaced : bool
+        False (the default) where the residents are a census, or one carried on: it leaves people where they lived
+        before they fled, so displaced people are added where they are. True where they are all who
+        are there, as in a model fitted to what is built or lit now: then displaced people are among them.
+        Not to know it counts them twice rather than not at all.
+    includes_displaced_source : str
+        What says so.
+    """
+
+    includes_displaced: bool = False
+    includes_displaced_source: str = ""
+
+    @model_validator(mode="after")
+    def _subtracted_for_a_reason(self) -> Self:
+        if self.includes_displaced and not self.includes_displaced_source.strip():
+            found = "nothing, expected what says that displaced people are among the residents"
+            raise ValueError(f"includes_displaced_source: found {found}")
+        return self
+
+
+class ResidentsTable(ResidentsOptions, UnitColumns):
     """Reader "residents_table": one row per subdistrict.
 
     A number for a district says nothing of its subdistricts, so the level is 3.
@@ -43,7 +69,7 @@ class ResidentsTable(UnitColumns):
         return read_residents_table(self, root, log, subdistricts)
 
 
-class ResidentsRaster(SourceOptions):
+class ResidentsRaster(ResidentsOptions):
     """Reader "residents_raster": people per cell (never a density).
 
     Parameters

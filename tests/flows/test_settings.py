@@ -92,6 +92,24 @@ def test_a_wrong_value_names_file_field_found_and_expected(tmp_path, old, new, w
         assert word in str(error.value)
 
 
+@pytest.mark.parametrize(("section", "name"), [("hazards", "water_supply"), ("indicators", "short_of_water")])
+def test_unmet_demand_without_coefficients_is_refused(tmp_path, section, name):
+    """Nothing could be computed: said once, with the block that asks for it, before anything is read."""
+    start, end = DEMO.index("[water_demand.domestic]"), DEMO.index("[exposure]")
+    asking = 'label = { en = "Less water'
+    block = DEMO[DEMO.index("[hazards.water_supply]") : DEMO.index(asking)]
+    without = (DEMO[:start] + DEMO[end:]).replace(block, '[hazards.other]\nmethod = "none"\n')
+    path = tmp_path / "edited.toml"
+    path.write_text(without, "utf-8")
+    assert load_settings(str(path)).water_demand is None
+    path.write_text(without + block.replace("hazards.water_supply", f"{section}.{name}"), "utf-8")
+    with pytest.raises(InputError) as error:
+        load_settings(str(path))
+    assert len(error.value.findings) == 1
+    expected = f"edited.toml: water_demand: found no block, expected coefficients of demand, as {section}.{name}"
+    assert expected in str(error.value)
+
+
 def test_a_country_that_is_not_bundled_names_those_that_are():
     """`--config irak` should not end in a traceback."""
     with pytest.raises(InputError, match="did you mean 'iraq'"):

@@ -118,3 +118,12 @@ def test_the_real_estimate_covers_every_subdistrict(shared_data):
     table = ResidentsTable.model_validate(block).read(shared_data, log, subdistricts.set_index("pcode").sort_index())
     assert table["residents"].sum().item() == 38_124_170
     assert log.items == []
+
+
+def test_that_displaced_people_are_among_the_residents_needs_a_source(tmp_path):
+    table, _ = read_table(
+        tmp_path, "pcode,n\nA,1\n", includes_displaced=True, includes_displaced_source="a model of 2024"
+    )
+    assert table["residents"].sel(pcode="A").item() == 1
+    with pytest.raises(ValidationError, match="includes_displaced_source: found nothing"):
+        read_table(tmp_path, "pcode,n\nA,1\n", includes_displaced=True)
