@@ -61,7 +61,7 @@ from .months import on_months, reindexed
 from .plan import Plan
 from .policy import computing
 from .score_risk import stood_in
-from .settings import DISPLACEMENT, RESIDENTS
+from .settings import DISPLACEMENT, RESIDENTS, includes_displaced
 from .workspace import load_plan, stage
 
 log = logging.getLogger("wadi")
@@ -79,6 +79,7 @@ COLUMNS = (
     "unmet_share",
     "supply_reliability",
     "status",
+    "demand_domestic_status",
     "demand_status",
     "sectors_known",
     "sectors_partly_known",
@@ -200,6 +201,7 @@ def people_demand(plan: Plan, work: str, coefficients: DemandOptions, months: pd
         coefficients.domestic,
         residents_status=in_every(flags, months),
         displaced_status=displaced_flags,
+        residents_include_displaced=includes_displaced(plan.settings),
     )
 
 
@@ -380,7 +382,8 @@ def water_table(cube: xr.Dataset, subdistricts: pd.DataFrame) -> dict[str, pd.Da
     dict "subdistrict", "district", "governorate" -> DataFrame with `COLUMNS`
         Sorted by p-code and scenario. Sums hold the subdistricts whose value is known:
         ``units_with_demand`` and ``units_with_supply`` of ``units``, and ``sectors_partly_known`` says which
-        parts of the demand are known in some of them only. ``status`` is that of the supply.
+        parts of the demand are known in some of them only: of the total they make a lower bound.
+        ``demand_domestic_m3d`` is that of all people, or empty with its reason. ``status`` is that of the supply.
     """
     last = cube.isel(time=[-1])
     tables = {}
@@ -403,7 +406,11 @@ def _level_table(last: xr.Dataset, codes: pd.Series, names: pd.Series, level: st
     rows["supply_reliability"] = np.nan
     if level == "subdistrict":
         rows["supply_reliability"] = _of_units(last["supply_reliability"].isel(time=0))
-    for name, column in (("supply", "status"), ("demand_total", "demand_status")):
+    for name, column in (
+        ("supply", "status"),
+        ("demand_domestic", "demand_domestic_status"),
+        ("demand_total", "demand_status"),
+    ):
         rows[column] = _of_units(sums[f"{name}_status"].broadcast_like(sums[name])).map(lambda c: Status(int(c)).name)
     known, partly = _sectors_of(last["sectors_known"].isel(time=0), codes)
     unit = rows.index.get_level_values("unit")
@@ -414,6 +421,9 @@ def _level_table(last: xr.Dataset, codes: pd.Series, names: pd.Series, level: st
     # What is known of some of its subdistricts says nothing of the share that a larger unit lacks.
     in_part = rows["units_with_supply"].between(1, rows["units"] - 1)
     rows.loc[in_part, ["unmet_share", "status"]] = [np.nan, Status.insufficient_data.name]
+    # Nor is the need of some of its people that of all.
+    in_part = _of_units(sums["demand_domestic_units"]).between(1, rows["units"] - 1)
+    rows.loc[in_part, ["demand_domestic_m3d", "demand_domestic_status"]] = [np.nan, Status.insufficient_data.name]
     rows = rows.reset_index().rename(columns={"unit": "pcode"})
     rows["level"], rows["name_en"] = level, names.loc[rows["pcode"]].to_numpy()
     rows["as_of"] = pd.Timestamp(last.indexes["time"][-1]).strftime("%Y-%m")

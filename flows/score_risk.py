@@ -12,7 +12,7 @@ from prefect import flow
 
 from geodata.schema import KEEPS_VALUE, Status, check_cube, has_status, status_attrs, status_like
 from geodata.store import read_cube, write_cube
-from models.exposure import exposure
+from models.exposure import exposure, not_displaced
 from models.hazards import HAZARDS, HazardOptions
 from models.protection import STAND_IN
 from models.reliability import lack_of_reliability, median_age_years, missing_share
@@ -24,7 +24,7 @@ from .ages import input_ages
 from .months import on_months, on_one_axis, speaks
 from .plan import Plan
 from .policy import computing
-from .settings import DISPLACEMENT, RESIDENTS
+from .settings import DISPLACEMENT, RESIDENTS, includes_displaced
 from .workspace import load_plan, stage
 
 log = logging.getLogger("wadi")
@@ -72,10 +72,12 @@ def people_on_months(plan: Plan, work: str, hazards: xr.Dataset) -> xr.Dataset:
 def score(plan: Plan, cube: xr.Dataset) -> xr.Dataset:
     """Exposure, vulnerability and risk of every month; computed from protected counts only."""
     settings = plan.settings
+    displaced = stood_in(cube, "displaced_households") * settings.country.people_per_household
+    residents = cube["residents"]
     cube = cube.merge(
         exposure(
-            cube["residents"],
-            stood_in(cube, "displaced_households") * settings.country.people_per_household,
+            not_displaced(residents, displaced) if includes_displaced(settings) else residents,
+            displaced,
             residents_status=cube["residents_status"],
             displaced_status=cube["displaced_households_status"],
             people_bounds=(settings.exposure.people_low, settings.exposure.people_high),

@@ -27,6 +27,7 @@ from geodata.schema import (
     status_attrs,
     status_like,
 )
+from models.exposure import not_displaced
 
 SCENARIOS = ("low", "mid", "high")
 PARTS = ("residents", "displaced", "irrigation", "livestock")
@@ -220,12 +221,15 @@ def domestic_demand(
     *,
     residents_status: xr.DataArray | None = None,
     displaced_status: xr.DataArray | None = None,
+    residents_include_displaced: bool = False,
 ) -> xr.Dataset:
     """Water for people: litres per person and day of each group, over what arrives of a litre.
 
-    Displaced people are added to the residents once, as in exposure. Where no round has counted
-    them, the domestic demand is that of the residents alone, and ``sectors_known`` of
-    `with_total` says so; where residents are unknown there is no domestic demand.
+    Displaced people are counted once, as in exposure: added to the residents, or taken from among
+    them. Where nobody counted them the domestic demand is not known, since unknown is not nobody: it has
+    their status, the residents stand alone in the total of `with_total`, a lower bound, and
+    ``sectors_known`` says so. A unit in which a round found none has none. Where residents are
+    unknown there is no domestic demand.
 
     Parameters
     ----------
@@ -233,6 +237,9 @@ def domestic_demand(
     displaced : class of shelter -> DataArray (time, pcode), people; None where no list is read
     options : DomesticOptions
     residents_status, displaced_status : Status flags, optional
+    residents_include_displaced : bool
+        The residents are all who are there: displaced people are subtracted before they get litres of their
+        own, and who was not counted apart gets those of residents.
 
     Returns
     -------
@@ -251,7 +258,10 @@ def domestic_demand(
     * Residents are those of a census, carried on; displaced people are counted in households and published
       rounded, with a stand-in where hidden.
     * Nothing of schools, hospitals, trade, or of the quality of the water.
-    * No residents, no demand (``input_missing``); no list of displaced people: theirs alone is.
+    * No residents, no demand, and no count of displaced people, no demand (``input_missing``), unless the residents
+      include them; of the total the residents alone are then a lower bound.
+    * A census carried on knows nothing of who fled since: they are added where they are, and are not taken away
+      where they came from.
 
     References
     ----------
@@ -259,6 +269,8 @@ def domestic_demand(
     """
     require_units(residents, "people")
     arriving = 1.0 - options.losses.along()
+    if residents_include_displaced:
+        residents, displaced, displaced_status = _apart(residents, residents_status, displaced, displaced_status)
     of_residents = _demand(
         _of_group(residents, options.residents_litres, arriving), residents_status, residents, "residents"
     )
@@ -282,14 +294,28 @@ def _of_group(people: xr.DataArray, litres: Coefficient, arriving: xr.DataArray)
     return people * (litres.along() / LITRES_PER_M3 / arriving)
 
 
+def _apart(
+    residents: xr.DataArray,
+    residents_status: xr.DataArray | None,
+    displaced: Mapping[str, xr.DataArray] | None,
+    displaced_status: xr.DataArray | None,
+) -> tuple[xr.DataArray, dict[str, xr.DataArray], xr.DataArray]:
+    """Residents less the displaced people among them; who was not counted apart stays with the residents."""
+    groups = {"other": residents * np.nan} if displaced is None else dict(displaced)
+    whole = reduce(add, groups.values())
+    flags = status_like(whole, Status.input_missing) if displaced_status is None else displaced_status
+    whole = whole.where(has_status(flags, KEEPS_VALUE))
+    as_residents = status_like(residents, Status.input_missing) if residents_status is None else residents_status
+    among = {name: part.where(whole.notnull(), 0.0).assign_attrs(units="people") for name, part in groups.items()}
+    status = xr.where(whole.notnull(), flags, as_residents).astype("int8").assign_attrs(status_attrs())
+    return not_displaced(residents, whole), among, status
+
+
 def _with_domestic(parts: xr.Dataset) -> xr.Dataset:
-    residents, displaced = parts["demand_residents"], parts["demand_displaced"]
-    flags, added = parts["demand_residents_status"], parts["demand_displaced_status"]
-    caution = xr.where(has_status(added, KEEPS_VALUE), added, np.int8(Status.ok))
-    status = more_cautious(flags, caution)
-    return parts.assign(
-        demand_domestic=_attributed(residents + displaced.fillna(0.0), "domestic"), demand_domestic_status=status
-    )
+    """A sum of which a part is not known is not known: the residents alone would look like nobody displaced."""
+    status = more_cautious(parts["demand_residents_status"], parts["demand_displaced_status"])
+    water = (parts["demand_residents"] + parts["demand_displaced"]).where(has_status(status, KEEPS_VALUE))
+    return parts.assign(demand_domestic=_attributed(water, "domestic"), demand_domestic_status=status)
 
 
 # ------------------------------------------------------------------ crops

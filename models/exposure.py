@@ -76,6 +76,22 @@ def exposure(
     )
 
 
+def not_displaced(residents: xr.DataArray, displaced: xr.DataArray) -> xr.DataArray:
+    """Residents less the displaced people among them, where the residents are all who are there.
+
+    A count of more displaced people than residents stands for itself: nobody is left, and no fewer.
+
+    Parameters
+    ----------
+    residents, displaced : DataArray, same dims, people; where the displaced are not known nobody is taken away
+
+    >>> people = xr.DataArray([100.0, 10.0, 100.0], attrs={"units": "people"})
+    >>> not_displaced(people, xr.DataArray([30.0, 30.0, np.nan])).values
+    array([ 70.,   0., 100.])
+    """
+    return (residents - displaced.fillna(0.0)).clip(min=0.0).assign_attrs(residents.attrs)
+
+
 def min_max(values: xr.DataArray, lowest: float, highest: float) -> xr.DataArray:
     """Score 0-10 between two fixed, published bounds; clipped beyond them, NaN stays NaN.
 

@@ -19,7 +19,7 @@ from flows.workspace import stage
 from geodata.categories import CategoryTable
 from geodata.network import WaterNetwork
 from geodata.schema import ContractError, Findings, InputError, Status, check_cube, status_attrs
-from geodata.store import write_cube, write_dataset, write_geoparquet
+from geodata.store import read_cube, write_cube, write_dataset, write_geoparquet
 from models.allocation import allocate
 from models.demand import DemandOptions
 from models.protection import STAND_IN, protect
@@ -305,6 +305,66 @@ def test_residents_nobody_counted_have_no_demand_and_hide_what_is_left_below(tmp
     cube, _ = run(tmp_path, people=(np.nan, 2_000, 3_000, 500))
     assert word(cube, "demand_domestic", "A") == "input_missing"
     assert [word(cube, "supply", p) for p in "ABC"] == ["input_missing", "insufficient_data", "insufficient_data"]
+
+
+def make_uncounted(folder, *pcodes):
+    """The stage of a country where no round tells of these subdistricts; returns its plan."""
+    plan = make_country(folder)
+    path = stage(folder) / "displacement.nc"
+    cube = read_cube(path)
+    here = cube["pcode"].isin(pcodes)
+    for name in [str(v) for v in cube.data_vars if f"{v}_status" in cube]:
+        cube[name] = cube[name].where(~here).assign_attrs(cube[name].attrs)
+        flags = cube[f"{name}_status"]
+        cube[f"{name}_status"] = flags.where(~here, int(Status.input_missing)).astype("int8").assign_attrs(flags.attrs)
+    write_cube(cube, path)
+    return plan
+
+
+def test_displaced_people_nobody_counted_are_not_nobody_at_any_level(tmp_path):
+    """Of B no round tells. Its residents alone are a lower bound of what is asked for, and what B takes is unknown."""
+    cube, _ = balance(make_uncounted(tmp_path, "B"), str(tmp_path), COEFFICIENTS, OPTIONS)
+    check_cube(cube)
+    assert [word(cube, "demand_domestic", p) for p in "ABCD"] == ["ok", "input_missing", "ok", "ok"]
+    assert mid(cube, "demand_total", "B") == pytest.approx(2_000 * 100 / 1000 / 0.5)
+    assert {word(cube, "supply", p) for p in "ABC"} <= {"input_missing", "insufficient_data"}
+    tables = {level: t.set_index(["pcode", "scenario"]) for level, t in water_table(cube, UNITS).items()}
+    for scenario in ("low", "mid", "high"):
+        row = tables["subdistrict"].loc[("B", scenario)]
+        assert np.isnan(row["demand_domestic_m3d"])
+        assert (row["demand_domestic_status"], row["sectors_known"]) == (
+            "input_missing",
+            "residents irrigation livestock",
+        )
+        for level, unit, size in (("district", "D1", 2), ("governorate", "G1", 3)):
+            row = tables[level].loc[(unit, scenario)]
+            assert np.isnan(row["demand_domestic_m3d"])
+            assert row["demand_domestic_status"] == "insufficient_data"
+            assert row["sectors_partly_known"] == f"displaced: {size - 1} of {size}"
+            assert row["demand_total_m3d"] > 0
+        row = tables["district"].loc[("D2", scenario)]
+        assert (row["demand_domestic_status"], row["sectors_partly_known"]) == ("ok", "")
+        assert row["demand_domestic_m3d"] == tables["subdistrict"].loc[("C", scenario), "demand_domestic_m3d"]
+
+
+def test_before_the_first_round_nobody_knows_how_much_people_need(tmp_path):
+    plan = make_country(tmp_path)
+    early = Plan(plan.settings, str(tmp_path), "2024-01", "2024-04-08")
+    cube, _ = balance(early, str(tmp_path), COEFFICIENTS, OPTIONS)
+    assert {word(cube, "demand_domestic", p, "2024-01") for p in "ABCD"} == {"input_missing"}
+    assert set(water_table(cube, UNITS)["governorate"]["sectors_known"]) == {"residents irrigation livestock"}
+
+
+def test_displaced_people_among_the_residents_are_counted_once(tmp_path):
+    """A: of 10,000 people 600 are displaced, 240 of them in critical shelter. B: few households stand for 15 people."""
+    plan = make_country(tmp_path)
+    among = plan.settings.sources["residents"].model_copy(update={"includes_displaced": True})
+    sources = {**plan.settings.sources, "residents": among}
+    plan = Plan(plan.settings.model_copy(update={"sources": sources}), str(tmp_path), AS_OF, "")
+    cube, _ = balance(plan, str(tmp_path), COEFFICIENTS, OPTIONS)
+    assert mid(cube, "demand_domestic", "A") == pytest.approx((9_400 * 100 + 240 * 50 + 360 * 100) / 1000 / 0.5)
+    few = STAND_IN * 6
+    assert mid(cube, "demand_domestic", "B") == pytest.approx(((2_000 - few) * 100 + few * 50) / 1000 / 0.5)
 
 
 def test_runoff_that_is_declared_and_has_no_source_is_not_taken_for_nothing(tmp_path):

@@ -274,12 +274,84 @@ def test_people_nobody_counted_ask_for_no_known_water():
     assert words_of_sectors(found["sectors_known"].sel(pcode="B")[0].item()) == "displaced irrigation livestock"
 
 
-def test_where_no_round_has_counted_the_residents_stand_alone_and_it_is_said():
+@pytest.mark.parametrize("reason", [Status.input_missing, Status.insufficient_data])
+def test_displaced_people_nobody_counted_are_not_nobody(reason):
+    """A: 10 households. B: nobody counted, so its people ask for no known water, and of its total the rest is known."""
+    residents, households = by_unit((1000.0, 2000.0), "people"), by_unit((10.0, np.nan), "households")
+    found = whole(
+        domestic=domestic_demand(
+            residents,
+            displaced_by_shelter(households, 6.0),
+            DomesticOptions.model_validate(DOMESTIC),
+            displaced_status=flags_like(residents, Status.ok, reason),
+        )
+    )
+    check_cube(found)
+    assert mid(found, "domestic") == pytest.approx(212)
+    assert np.isnan(found["demand_domestic"].sel(pcode="B")).all()
+    assert found["demand_domestic_status"].isel(time=0).values.tolist() == [Status.ok, reason]
+    assert mid(found, "total", "B") == pytest.approx(400 + mid(found, "irrigation", "B"))
+    assert words_of_sectors(found["sectors_known"].sel(pcode="B")[0].item()) == "residents irrigation livestock"
+
+
+def test_a_round_that_counted_none_in_a_unit_is_none():
+    found = whole(domestic=people(households=(10.0, 0.0)))
+    assert mid(found, "domestic", "B") == pytest.approx(400)
+    assert words_of_sectors(found["sectors_known"].sel(pcode="B")[0].item()) == " ".join(PARTS)
+
+
+def test_without_a_list_of_displaced_people_the_residents_are_a_lower_bound():
     residents = by_unit((1000.0, 2000.0), "people")
     found = whole(domestic=domestic_demand(residents, None, DomesticOptions.model_validate(DOMESTIC)))
     check_cube(found)
-    assert mid(found, "domestic") == pytest.approx(200)
+    assert np.isnan(mid(found, "domestic"))
+    assert set(found["demand_domestic_status"].values.ravel().tolist()) == {Status.input_missing}
+    assert mid(found, "total") == pytest.approx(200 + mid(found, "irrigation") + mid(found, "livestock"))
     assert words_of_sectors(found["sectors_known"][0, 0].item()) == "residents irrigation livestock"
+
+
+# ------------------------------------------------------------------ displaced people among the residents
+
+
+def included(residents, displaced, **flags):
+    return domestic_demand(
+        residents, displaced, DomesticOptions.model_validate(DOMESTIC), residents_include_displaced=True, **flags
+    )
+
+
+def test_displaced_people_among_the_residents_are_counted_once():
+    """Of 1,000 people 60 are displaced: 940 x 100 L, 24 in critical shelter x 50 L, 36 elsewhere x 100 L; half lost."""
+    residents, households = by_unit((1000.0, 50.0), "people"), by_unit((10.0, 10.0), "households")
+    shelters = displaced_by_shelter(households, 6.0, critical=by_unit((4.0, 0.0), "households"))
+    found = included(residents, shelters)
+    assert mid(found, "domestic") == pytest.approx((940 * 100 + 24 * 50 + 36 * 100) / 1000 / 0.5, rel=1e-12)
+    # a count of more displaced people than residents stands for itself, and takes nobody away
+    assert mid(found, "domestic", "B") == pytest.approx(60 * 100 / 1000 / 0.5, rel=1e-12)
+
+
+def test_residents_who_include_uncounted_displaced_people_are_all_the_people_there_are():
+    residents, households = by_unit((1000.0, 2000.0), "people"), by_unit((10.0, np.nan), "households")
+    unknown = flags_like(residents, Status.ok, Status.input_missing)
+    found = whole(domestic=included(residents, displaced_by_shelter(households, 6.0), displaced_status=unknown))
+    check_cube(found)
+    assert mid(found, "domestic", "B") == pytest.approx(400)
+    assert words_of_sectors(found["sectors_known"].sel(pcode="B")[0].item()) == " ".join(PARTS)
+    without = whole(domestic=included(residents, None))
+    assert mid(without, "domestic") == pytest.approx(200)
+
+
+@settings(max_examples=40)
+@given(amounts, amounts, st.floats(0, 1))
+def test_people_counted_once_ask_for_no_more_than_people_added(residents, households, critical):
+    arguments = (
+        by_unit(residents, "people"),
+        displaced_by_shelter(
+            by_unit(households, "households"), 6.0, critical=by_unit(households * critical, "households")
+        ),
+    )
+    added = domestic_demand(*arguments, DomesticOptions.model_validate(DOMESTIC))["demand_domestic"]
+    once = included(*arguments)["demand_domestic"]
+    assert bool((once <= added * (1 + 1e-12)).all())
 
 
 def test_a_unit_of_which_nothing_is_known_has_no_total():

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geodata.schema import Status
-from models.exposure import exposure, min_max
+from models.exposure import exposure, min_max, not_displaced
 
 laws = settings(max_examples=40, deadline=None)
 people = st.floats(0, 1e7)
@@ -39,6 +39,16 @@ def test_displaced_people_add_to_the_residents():
     residents = exposure(units([10_000, 50_000]))
     np.testing.assert_allclose(together.exposure, residents.exposure)
     assert together.people.values.tolist() == [10_000, 50_000]
+
+
+@laws
+@given(people, st.one_of(st.just(np.nan), people))
+def test_displaced_people_among_the_residents_are_counted_once(residents, displaced):
+    """All who are there stay all who are there; a count of more displaced people than that stands for itself."""
+    told = units([displaced, 0.0])
+    out = exposure(not_displaced(units([residents, 1.0]), told), told)
+    expected = residents if np.isnan(displaced) else max(residents, displaced)
+    assert out.people.values[0] == pytest.approx(expected, rel=1e-12)
 
 
 def test_where_no_round_was_read_residents_speak_alone():
