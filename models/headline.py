@@ -44,6 +44,7 @@ def headline(indices: xr.Dataset, index_name: str, scales_months: Sequence[int])
       says which one speaks.
     * A longer scale speaks of a longer time: in a dry season it tells of the winter before.
     * A gap in the newest month silences all scales alike; an older value is then carried, with its age.
+    * No shorter scale speaks for a longer one that lacks a month: it may know nothing of the drought.
 
     References
     ----------
@@ -53,9 +54,12 @@ def headline(indices: xr.Dataset, index_name: str, scales_months: Sequence[int])
     index = xr.full_like(first, np.nan, dtype=float)
     scale = xr.full_like(index, np.nan)
     status = indices[f"{index_name}_{scales_months[0]}_status"]
+    lost = xr.zeros_like(index)  # longest of the scales so far that a dry season did not silence
     for k in scales_months:
         flags = indices[f"{index_name}_{k}_status"]
-        speaks = index.isnull() & has_status(flags, KEEPS_VALUE)
+        kept = has_status(flags, KEEPS_VALUE)
+        speaks = index.isnull() & kept & (lost <= k)
+        lost = xr.where(kept | (flags == Status.masked_dry_season), lost, np.maximum(lost, k))
         index = xr.where(speaks, indices[f"{index_name}_{k}"].astype(float), index)
         scale = xr.where(speaks, float(k), scale)
         status = xr.where(speaks, flags, status)
