@@ -55,9 +55,8 @@ def cells_in_months(name: str, block: HazardOptions, plan: Plan, work: str) -> x
     path = stage(work) / f"{name}.cells.nc"
     if not path.is_file():
         method = HAZARDS[block.method]
-        assert method.cells is not None
         rasters = whole_or_in_bands(rasters_of(block, plan, work), work)
-        cells = method.cells(rasters, block, years_of(block, plan))
+        cells = method.in_months(rasters, block, years_of(block, plan))
         write_dataset(cells.assign_attrs(crs=rasters.attrs["crs"]), path)
     return xr.open_dataset(path)  # read variable by variable: all of them may be large
 

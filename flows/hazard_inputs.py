@@ -34,4 +34,4 @@ def inputs_by_subdistrict(name: str, block: HazardOptions, plan: Plan, work: str
     first = known_or_calibrating(cubes[block.source], source, years_of(block, plan), plan)
     times = every_period(pd.DatetimeIndex(first.indexes["time"]), source.cadence)
     inputs = xr.merge([reindexed(cube, times) for cube in cubes.values()], join="exact", compat="no_conflicts")
-    return inputs if method.cells is None else method.cells(inputs, block, years_of(block, plan))
+    return inputs if method.cells is None else method.in_months(inputs, block, years_of(block, plan))

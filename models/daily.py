@@ -21,7 +21,8 @@ from models.accumulation import each_block, threads_for, time_first, time_last
 COMPLETE = 0.95
 """Share of a block's days that must be seen."""
 
-_BEFORE_THE_RECORD = 1_000_000  # days: a spell that the record does not see begin may have any length
+LONGEST_SPELL = 730
+"""Days beyond which the length of a spell is not told: what was more than two years ago decides nothing now."""
 
 
 @dataclass(frozen=True)
@@ -206,12 +207,14 @@ class Spells:
     """Longest spells, block after block.
 
     Beside the spell as seen runs the longest it can have been, had every unseen day belonged to
-    it, and had it begun before the record. Where the two agree the length is certain.
+    it, and had it begun before the record. Where the two agree, and are no longer than
+    `LONGEST_SPELL`, the length is certain. So a record that begins as many days before a block says of
+    it what any longer one does.
     """
 
     def __init__(self, cells: int):
         self._run = np.zeros((2, cells), dtype=np.int32)
-        self._run[1] = _BEFORE_THE_RECORD
+        self._run[1] = LONGEST_SPELL
 
     def cut(self) -> None:
         """Forget what came before: the next block stands alone."""
@@ -225,4 +228,4 @@ class Spells:
             self._run += 1
             self._run *= day
             np.maximum(longest, self._run, out=longest)
-        return longest[0], longest[0] == longest[1]
+        return longest[0], (longest[0] == longest[1]) & (longest[1] <= LONGEST_SPELL)

@@ -11,12 +11,21 @@ from geodata.schema import Status, status_attrs
 from models.hazards import (
     HazardMethod,
     HazardOptions,
+    Learnt,
     OptionalSourceName,
     SourceName,
     kept_input,
     with_input_status,
 )
-from models.heavy_rain import Antecedent, RainRules, daily_rain_indices, heavy_rain_percentile
+from models.heavy_rain import (
+    Antecedent,
+    RainRules,
+    calibration_maxima,
+    daily_rain_indices,
+    days_before,
+    heavy_rain_percentile,
+    wet_day_percentile,
+)
 from models.runoff import RunoffRules, monthly_runoff
 from models.scoring import HIGH_PERCENTILE, Breakpoints
 
@@ -50,9 +59,19 @@ class HeavyRainOptions(HazardOptions):
         return RainRules(start_month=self.start_month, min_years=self.min_years_of_wet_days, antecedent=antecedent)
 
 
-def _cells(inputs: xr.Dataset, options: HeavyRainOptions, calibration: tuple[int, int]) -> xr.Dataset:
+def _fit_cells(inputs: xr.Dataset, options: HeavyRainOptions, calibration: tuple[int, int]) -> Learnt:
     daily, _ = kept_input(inputs, options.source)
-    out = daily_rain_indices(daily, calibration, options.rules).drop_vars("api_bridged")
+    return {"wet_days": xr.Dataset({"p95": wet_day_percentile(daily, calibration, options.rules)})}
+
+
+def _window(options: HeavyRainOptions) -> tuple[int, int]:
+    return days_before(options.rules), 0
+
+
+def _cells(inputs: xr.Dataset, options: HeavyRainOptions, learnt: Learnt) -> xr.Dataset:
+    daily, _ = kept_input(inputs, options.source)
+    held = learnt["wet_days"]["p95"]
+    out = daily_rain_indices(daily, rules=options.rules, wet_day_p95=held).drop_vars("api_bridged")
     # A day that nobody saw may have been the wettest: what is scored needs every day of its month.
     short = out["days_seen"] < out["time"].dt.days_in_month
     out["rx1day"] = out["rx1day"].where(~short).transpose(*daily.dims)
@@ -63,11 +82,21 @@ def _cells(inputs: xr.Dataset, options: HeavyRainOptions, calibration: tuple[int
     return out
 
 
-def _index(inputs: xr.Dataset, options: HeavyRainOptions, calibration: tuple[int, int]) -> xr.Dataset:
+def _fit(inputs: xr.Dataset, options: HeavyRainOptions, calibration: tuple[int, int]) -> Learnt:
+    monthly, _ = kept_input(inputs, "rx1day")
+    maxima = calibration_maxima(monthly, calibration, start_month=options.start_month)
+    return {"highest_days": xr.Dataset({"rx1day": maxima})}
+
+
+def _months_back(options: HeavyRainOptions) -> int:
+    return options.window_months
+
+
+def _index(inputs: xr.Dataset, options: HeavyRainOptions, learnt: Learnt) -> xr.Dataset:
     monthly, flags = kept_input(inputs, "rx1day")
     ranked = heavy_rain_percentile(
         monthly,
-        calibration,
+        maxima=learnt["highest_days"]["rx1day"],
         window_months=options.window_months,
         start_month=options.start_month,
         min_years=options.min_years,
@@ -86,7 +115,11 @@ METHOD = HazardMethod(
     _index,
     scored="percentile",
     cells=_cells,
+    fit_cells=_fit_cells,
+    window=_window,
     scored_cells=("rx1day",),
+    fit=_fit,
+    months_back=_months_back,
     cadences=("day",),
     static=("curve_number",),
 )

@@ -7,8 +7,8 @@ from typing import Literal
 import xarray as xr
 
 from geodata.schema import more_cautious, status_attrs
-from models.hazards import HazardMethod, HazardOptions, SourceName, kept_input
-from models.heat import HeatRules, heat_wave_days, hot_days, hot_nights
+from models.hazards import HazardMethod, HazardOptions, Learnt, SourceName, kept_input
+from models.heat import HeatRules, heat_wave_days, hot_days, hot_nights, warm_day_percentile
 from models.scoring import Breakpoints
 
 
@@ -42,10 +42,21 @@ class HeatOptions(HazardOptions):
         )
 
 
-def _cells(inputs: xr.Dataset, options: HeatOptions, calibration: tuple[int, int]) -> xr.Dataset:
+def _fit_cells(inputs: xr.Dataset, options: HeatOptions, calibration: tuple[int, int]) -> Learnt:
+    tmax, _ = kept_input(inputs, options.source)
+    return {"warm_days": xr.Dataset({"percentile": warm_day_percentile(tmax, calibration, options.rules)})}
+
+
+def _window(options: HeatOptions) -> tuple[int, int]:
+    beside = options.rules.wave_days - 1
+    return beside, beside
+
+
+def _cells(inputs: xr.Dataset, options: HeatOptions, learnt: Learnt) -> xr.Dataset:
     tmax, tmin = (kept_input(inputs, source)[0] for source in (options.source, options.tmin))
     days, nights = hot_days(tmax, options.rules), hot_nights(tmin, options.rules)
-    return days.merge(nights).merge(heat_wave_days(tmax, calibration, options.rules))
+    held = learnt["warm_days"]["percentile"]
+    return days.merge(nights).merge(heat_wave_days(tmax, rules=options.rules, percentile=held))
 
 
 def _index(inputs: xr.Dataset, options: HeatOptions, calibration: tuple[int, int]) -> xr.Dataset:
@@ -61,4 +72,12 @@ def _index(inputs: xr.Dataset, options: HeatOptions, calibration: tuple[int, int
     )
 
 
-METHOD = HazardMethod(HeatOptions, _index, cells=_cells, scored_cells=("hot_days", "hot_nights"), cadences=("day",))
+METHOD = HazardMethod(
+    HeatOptions,
+    _index,
+    cells=_cells,
+    fit_cells=_fit_cells,
+    window=_window,
+    scored_cells=("hot_days", "hot_nights"),
+    cadences=("day",),
+)

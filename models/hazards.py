@@ -107,6 +107,10 @@ class HazardMethod:
     own_names : bool
         Indices keep their names in the cube; else they follow the name of the block: ``<block>_<index>``.
     cells : (rasters, options, calibration) -> Dataset on months, before the mean over a subdistrict
+        With `fit_cells`, the third argument is what that learnt.
+    fit_cells : (rasters, options, calibration) -> Learnt, what `cells` learns of each cell, saved and used again
+    window : (options) -> (int, int), days before and after a month that `cells` needs of it, once it has learnt
+        A record of these days and any longer one must say the same of the month, bit by bit.
     scored_cells : names of what `cells` gives that the scored index is made of; all, unless named
     fit : (inputs, options, calibration) -> Learnt, what is saved and used again
     months_back : (options) -> int, months up to and with the last that its index needs, once it has learnt
@@ -121,7 +125,9 @@ class HazardMethod:
     scored: str = "index"
     standardised: bool = False
     own_names: bool = False
-    cells: Callable[[xr.Dataset, Any, tuple[int, int]], xr.Dataset] | None = None
+    cells: Callable[[xr.Dataset, Any, Any], xr.Dataset] | None = None
+    fit_cells: Callable[[xr.Dataset, Any, tuple[int, int]], Learnt] | None = None
+    window: Callable[[Any], tuple[int, int]] | None = None
     scored_cells: tuple[str, ...] = ()
     fit: Callable[[xr.Dataset, Any, tuple[int, int]], Learnt] | None = None
     months_back: Callable[[Any], int] | None = None
@@ -142,6 +148,15 @@ class HazardMethod:
         if self.fit is None:
             return self.index(inputs, options, calibration)
         return self.index(inputs, options, self.fit(inputs, options, calibration) if learnt is None else learnt)
+
+    def in_months(
+        self, rasters: xr.Dataset, options: HazardOptions, calibration: tuple[int, int], learnt: Learnt | None = None
+    ) -> xr.Dataset:
+        """What `cells` makes of the rasters; with `learnt`, nothing is fitted."""
+        assert self.cells is not None
+        if self.fit_cells is None:
+            return self.cells(rasters, options, calibration)
+        return self.cells(rasters, options, self.fit_cells(rasters, options, calibration) if learnt is None else learnt)
 
     def scores(self, name: str, indices: xr.Dataset, options: HazardOptions) -> xr.Dataset:
         """Hazard, and the indices under their names in the cube, on the monthly axis."""
@@ -192,7 +207,7 @@ def assess_hazard(name: str, inputs: xr.Dataset, options: HazardOptions, calibra
     """
     method = HAZARDS[options.method]
     if method.cells is not None:
-        inputs = method.cells(inputs, options, calibration)
+        inputs = method.in_months(inputs, options, calibration)
     return method.scores(name, method.indices(inputs, options, calibration), options)
 
 

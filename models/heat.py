@@ -130,7 +130,7 @@ def hot_nights(tmin: xr.DataArray, rules: HeatRules = DEFAULT_RULES) -> xr.Datas
 
 def heat_wave_days(
     tmax: xr.DataArray,
-    calibration: tuple[int, int],
+    calibration: tuple[int, int] | None = None,
     rules: HeatRules = DEFAULT_RULES,
     *,
     percentile: xr.DataArray | None = None,
@@ -144,7 +144,7 @@ def heat_wave_days(
     calibration : (first year, last year), both included
     rules : HeatRules
     percentile : DataArray (calendar_day, ...), degC, optional
-        Learnt earlier (`warm_day_percentile`); then nothing is fitted.
+        Learnt earlier (`warm_day_percentile`); then nothing is fitted, and no calibration is asked for.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def heat_wave_days(
     -------
     hot day: Tmax > P95 of the calendar day, and Tmax > 42 degC
     heat wave: 3 hot days or more in a row;  heat wave days = days of the month that belong to one
-    P95: of the maxima in a window of 5 days around the calendar day in the calibration years,
+    P95: of the maxima in a window of 5 days around the calendar day, days of the calibration years all of them,
     position (n + 1/3) 0.95 + 1/3
 
     Limits
@@ -169,7 +169,7 @@ def heat_wave_days(
     * 30 years make a sample of 150 days, and 7 of them lie above P95: it is rough, and with fewer years rougher.
     * The calibration years belong to their own sample, so that heat seems to jump a little where they end.
     * An unseen day ends a wave; where it may have joined two parts the month is ``insufficient_data``. Two hot days
-      at the end of a record may yet become a wave.
+      at the end of a record may yet become a wave: the two days after a month may raise its count, and none later.
     * A wave of the spring below 42 degC is none, though nobody is used to heat by then.
     * Air temperature alone, as `hot_days`.
 
@@ -178,6 +178,8 @@ def heat_wave_days(
     The project's own definition; window and base period of ETCCDI's TX90p, quantile of type 8 (Hyndman and Fan 1996).
     """
     require_units(tmax, "degC")
+    if calibration is None and percentile is None:
+        raise ContractError("heat waves: found neither calibration years nor what was learnt from them")
     kernel = _Waves(days_of(tmax), calibration, rules)
     inputs: list[tuple[xr.DataArray, tuple[str, ...]]] = [(tmax, ("time",))]
     if percentile is not None:
@@ -263,15 +265,17 @@ def _counted(values: xr.DataArray, above: float, rules: HeatRules, name: str, wo
 class _Waves:
     """Heat waves of maxima (day, cell)."""
 
-    def __init__(self, days: pd.DatetimeIndex, calibration: tuple[int, int], rules: HeatRules):
+    def __init__(self, days: pd.DatetimeIndex, calibration: tuple[int, int] | None, rules: HeatRules):
         self.months, self._rules = month_blocks(days), rules
         is_leap_day = (days.month == 2) & (days.day == 29)
         after_it = days.is_leap_year & (days.month > 2)
         self._calendar = np.asarray(days.day_of_year - 1 - is_leap_day - after_it)  # 0..364
         years = year_blocks(days, 1)
-        inside = (years.labels >= calibration[0]) & (years.labels <= calibration[1])
+        first, last = calibration or (1, 0)
+        inside = (years.labels >= first) & (years.labels <= last)
         self._years = [(*rows, n) for rows, n, is_in in zip(years.rows, years.lengths, inside, strict=True) if is_in]
-        self._centres = np.flatnonzero((days.year >= calibration[0]) & (days.year <= calibration[1]) & ~is_leap_day)
+        self._calibrated = (days.year >= first) & (days.year <= last)
+        self._centres = np.flatnonzero(self._calibrated & ~is_leap_day)
 
     def learn(self, tmax: np.ndarray) -> tuple[np.ndarray]:
         """Percentile of each calendar day (calendar day, cell)."""
@@ -293,7 +297,8 @@ class _Waves:
         half = self._rules.window_days // 2
         centres = self._centres[self._calendar[self._centres] == day]
         rows = (centres[:, None] + np.arange(-half, half + 1)).ravel()
-        sample = tmax[rows[(rows >= 0) & (rows < len(tmax))]].T.copy()
+        rows = rows[(rows >= 0) & (rows < len(tmax))]
+        sample = tmax[rows[self._calibrated[rows]]].T.copy()  # no day of the year after moves what was learnt
         sample[np.isnan(sample)] = np.inf
         sample.sort(axis=1)
         return sorted_quantile(sample, self._rules.wave_percentile)

@@ -14,11 +14,13 @@ Rules, for every index here:
   every month that it reaches, with the length it has reached by then. A year stands alone: no
   window and no spell reaches into it from the year before.
 * An unseen day ends a spell. Where it may have hidden a longer one, or the longest was under way
-  when the record began, the length is ``insufficient_data``.
+  when the record began or may be longer than two years, the length is ``insufficient_data``.
+* A month needs the days of `days_before` before it, and no more: a longer record says the same of it, bit by bit.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -30,6 +32,7 @@ from geodata.schema import ContractError, Status, require_units, status_attrs, s
 from models.accumulation import sum_rows
 from models.daily import (
     COMPLETE,
+    LONGEST_SPELL,
     Spells,
     days_of,
     float_type,
@@ -51,6 +54,8 @@ SUMMER = (6, 7, 8, 9)
 """Months in which more evaporates, so that the antecedent index may be told to forget sooner."""
 
 _QUANTILE_CELLS = 128  # cells sorted at once
+_NOTHING_LEARNT = "heavy rain: found neither calibration years nor what was learnt from them"
+_SHORTEST_MONTH, _LONGEST_MONTH = 28, 31
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class Antecedent:
         days in a row count as dry instead, and the index is flagged for as long as a spin-up takes.
     spin_up_days : int
         Days after which the index speaks, though it began at 0: of 0.92, 90 days leave 0.06 %.
+        By month it begins `memory_months` before; what fell earlier is less than float32 can tell.
 
     Raises
     ------
@@ -92,6 +98,13 @@ class Antecedent:
         """Share left after each day."""
         summer = np.isin(days.month, SUMMER)
         return np.where(summer, self.k if self.summer_k is None else self.summer_k, self.k)
+
+    @property
+    def memory_months(self) -> int:
+        """Months before the current one that count at its end: of what fell earlier less than 2^-24 is left."""
+        longest = max(self.k, self.k if self.summer_k is None else self.summer_k)
+        days = max(np.log(2.0**-24) / np.log(longest), self.spin_up_days + self.bridge_days + 1)
+        return int(np.ceil(days / _SHORTEST_MONTH))
 
 
 @dataclass(frozen=True)
@@ -120,12 +133,21 @@ class RainRules:
 DEFAULT_RULES = RainRules()
 
 
+def days_before(rules: RainRules = DEFAULT_RULES) -> int:
+    """Days before a month that its indices need: those of the longest spell told, and of the antecedent index.
+
+    >>> days_before()
+    730
+    """
+    return max(LONGEST_SPELL, (rules.antecedent.memory_months + 1) * _LONGEST_MONTH)
+
+
 # ------------------------------------------------------------------ indices by month and by year
 
 
 def daily_rain_indices(
     daily: xr.DataArray,
-    calibration: tuple[int, int],
+    calibration: tuple[int, int] | None = None,
     rules: RainRules = DEFAULT_RULES,
     *,
     wet_day_p95: xr.DataArray | None = None,
@@ -143,7 +165,7 @@ def daily_rain_indices(
     calibration : (first year, last year), both included; hydrological years, for the 95th percentile
     rules : RainRules
     wet_day_p95 : DataArray (...), mm/day, optional
-        The percentile learnt earlier (`wet_day_percentile`); then nothing is fitted.
+        The percentile learnt earlier (`wet_day_percentile`); then nothing is fitted, and no calibration is asked for.
 
     Returns
     -------
@@ -164,7 +186,7 @@ def daily_rain_indices(
     wet-day total = sum of P_d over days with P_d >= 1 mm;  R95pTOT = the same over days with P_d > P95
     P95: 95th percentile of the wet days of the calibration years, position (n + 1/3) 0.95 + 1/3
     CDD, CWD = longest run of days with P_d < 1 mm, and of days with P_d >= 1 mm
-    API_d = k API_(d-1) + P_d
+    API_d = k API_(d-1) + P_d, begun at 0 eight whole months before the current one (k = 0.92; more for a larger k)
 
     Limits
     ------
@@ -172,6 +194,8 @@ def daily_rain_indices(
       total says nothing of the hour in which it fell.
     * A month needs 95 % of its days; what the others brought is missing, so that a maximum or a sum is "at least".
       Spells that an unseen day may have lengthened are ``insufficient_data``.
+    * A spell longer than two years (730 days) is ``insufficient_data``: a month is told from the days of the two
+      years before it alone, so that a new month never asks for the whole record.
     * R95pTOT needs 30 complete years and 100 wet days; with fewer years, where they are allowed, P95 is rough.
     * CDD of a dry season is the length of the dry season, not a drought.
     * In months, spells and windows reach back over the edge: sums of months are not the year
@@ -182,6 +206,7 @@ def daily_rain_indices(
     ETCCDI indices (Zhang et al. 2011, WIREs Clim. Change 2); Kohler and Linsley 1951.
     """
     require_units(daily, "mm/day")
+    _require_learnt(calibration, wet_day_p95)
     kernel = _Kernel(days_of(daily), calibration, rules, by_year=False)
     dtypes = [*[float_type(daily)] * len(_BLOCK), np.int16, float_type(daily), np.int8]
     *values, seen, api, bridged = over_cells(kernel, _inputs(daily, wet_day_p95), kernel.blocks.labels, dtypes)
@@ -191,7 +216,7 @@ def daily_rain_indices(
 
 def yearly_rain_indices(
     daily: xr.DataArray,
-    calibration: tuple[int, int],
+    calibration: tuple[int, int] | None = None,
     rules: RainRules = DEFAULT_RULES,
     *,
     wet_day_p95: xr.DataArray | None = None,
@@ -224,6 +249,7 @@ def yearly_rain_indices(
     ETCCDI indices (Zhang et al. 2011, WIREs Clim. Change 2), by hydrological in place of calendar years.
     """
     require_units(daily, "mm/day")
+    _require_learnt(calibration, wet_day_p95)
     kernel = _Kernel(days_of(daily), calibration, rules, by_year=True)
     dtypes = [*[float_type(daily)] * len(_BLOCK), np.int16]
     *values, seen = over_cells(kernel, _inputs(daily, wet_day_p95), kernel.blocks.labels, dtypes)
@@ -318,6 +344,11 @@ _WORDS = {
 _BRIDGED = {"flag_values": np.array([0, 1], dtype="int8"), "flag_meanings": "seen bridged"}
 
 
+def _require_learnt(calibration: tuple[int, int] | None, learnt: xr.DataArray | None) -> None:
+    if calibration is None and learnt is None:
+        raise ContractError(_NOTHING_LEARNT)
+
+
 def _inputs(daily: xr.DataArray, wet_day_p95: xr.DataArray | None = None) -> list[tuple[xr.DataArray, tuple[str, ...]]]:
     return [(daily, ("time",)), *([] if wet_day_p95 is None else [(wet_day_p95, ())])]
 
@@ -381,13 +412,27 @@ def annual_maxima(monthly: xr.DataArray, *, start_month: int = 10, min_months: i
     return grouped.max("time").where(seen).assign_attrs(units="mm/day", long_name="highest one-day rain of the year")
 
 
+def calibration_maxima(monthly: xr.DataArray, calibration: tuple[int, int], *, start_month: int = 10) -> xr.DataArray:
+    """Highest value of each whole hydrological year of the calibration, to be saved and used again.
+
+    Parameters as of `heavy_rain_percentile`.
+
+    Returns
+    -------
+    DataArray (year, ...), mm/day, NaN of a year that was not seen whole
+    """
+    maxima = annual_maxima(monthly, start_month=start_month)
+    return maxima.sel(year=(maxima["year"] >= calibration[0]) & (maxima["year"] <= calibration[1]))
+
+
 def heavy_rain_percentile(
     monthly: xr.DataArray,
-    calibration: tuple[int, int],
+    calibration: tuple[int, int] | None = None,
     *,
     window_months: int = 1,
     start_month: int = 10,
     min_years: int = 10,
+    maxima: xr.DataArray | None = None,
 ) -> xr.Dataset:
     """Rank of the highest one-day rain among the highest days of the calibration years.
 
@@ -404,6 +449,8 @@ def heavy_rain_percentile(
         First month of the hydrological year.
     min_years : int
         Whole years of record, below which the status is insufficient_data.
+    maxima : DataArray (year, ...), mm/day, optional
+        Learnt earlier (`calibration_maxima`); then the months are ranked, and no calibration is asked for.
 
     Returns
     -------
@@ -431,8 +478,10 @@ def heavy_rain_percentile(
     highest = monthly
     for back in range(1, window_months):
         highest = xr.ufuncs.maximum(highest, monthly.shift(time=back))  # NaN if any month of the window is NaN
-    maxima = annual_maxima(monthly, start_month=start_month)
-    maxima = maxima.sel(year=(maxima["year"] >= calibration[0]) & (maxima["year"] <= calibration[1]))
+    if maxima is None:
+        if calibration is None:
+            raise ContractError(_NOTHING_LEARNT)
+        maxima = calibration_maxima(monthly, calibration, start_month=start_month)
     percentile, status = xr.apply_ufunc(
         _rank_among_years,
         highest,
@@ -468,11 +517,12 @@ def heavy_rain_percentile(
 class _Kernel:
     """Indices of rain (day, cell), block of days after block of days."""
 
-    def __init__(self, days: pd.DatetimeIndex, calibration: tuple[int, int], rules: RainRules, *, by_year: bool):
+    def __init__(self, days: pd.DatetimeIndex, calibration: tuple[int, int] | None, rules: RainRules, *, by_year: bool):
         self.rules, self.days, self.by_year = rules, days, by_year
         self.years = year_blocks(days, rules.start_month)
         self.blocks = self.years if by_year else month_blocks(days)
-        self.calibrated = (self.years.labels >= calibration[0]) & (self.years.labels <= calibration[1])
+        first, last = calibration or (1, 0)
+        self.calibrated = (self.years.labels >= first) & (self.years.labels <= last)
 
     def percentile(self, rain: np.ndarray) -> np.ndarray:
         """95th percentile of the wet days of the calibration years (cell,)."""
@@ -500,11 +550,14 @@ class _Kernel:
         api, bridged = np.empty((blocks, cells), dtype=rain.dtype), np.empty((blocks, cells), dtype=np.int8)
         spells = Spells(cells), Spells(cells)
         recursion = Recursion(self.rules.antecedent, self.days, cells)
+        memory = _Memory(self.rules.antecedent)
         for i, (start, stop) in enumerate(self.blocks.rows):
             values[:, i], seen[i] = self._block(rain, heavy, i, spells)
             if not self.by_year:
+                recursion.restart()
                 recursion.advance(rain[start:stop])
-                api[i], bridged[i] = recursion.value()
+                known, bridged[i] = recursion.known()
+                api[i] = np.where(known, memory.take_up(recursion), np.nan)
         return (*values, seen) if self.by_year else (*values, seen, api, bridged)
 
     def _block(
@@ -586,6 +639,7 @@ class Recursion:
         self._k = rules.of_days(days)
         self._day = 0
         self._api = np.zeros(cells)
+        self._left = np.ones(cells)  # share of what came before the last restart
         self._began = np.zeros(cells, dtype=np.int32)  # day from which nothing is missing
         self._gap = np.zeros(cells, dtype=np.int32)  # unseen days in a row, up to now
         self._bridged = np.full(cells, -rules.spin_up_days, dtype=np.int32)  # last day taken for dry
@@ -596,6 +650,7 @@ class Recursion:
         has_gap = unseen.any(axis=1)
         for i in range(len(rain)):
             self._api *= self._k[self._day]
+            self._left *= self._k[self._day]
             if has_gap[i] or (self._day and self._gap.any()):
                 self._over_gap(rain[i], unseen[i])
             else:
@@ -607,7 +662,7 @@ class Recursion:
         self._gap = np.where(unseen, self._gap + 1, 0)
         broken = self._gap > self._rules.bridge_days
         self._bridged[unseen & ~broken] = self._day
-        self._api[broken] = 0.0
+        self._api[broken] = self._left[broken] = 0.0
         self._began[broken] = self._day + 1
 
     def before(self, rain: np.ndarray) -> np.ndarray:
@@ -618,11 +673,43 @@ class Recursion:
             self.advance(rain[day : day + 1])
         return index
 
+    def restart(self) -> None:
+        """Begin the index anew at 0, and go on counting the days and the gaps."""
+        self._api[:] = 0.0
+        self._left[:] = 1.0
+
+    def since_restart(self) -> tuple[np.ndarray, np.ndarray]:
+        """What fell since the restart and is left, and the share that is left of what fell before (cell,)."""
+        return self._api.copy(), self._left.copy()
+
+    def known(self) -> tuple[np.ndarray, np.ndarray]:
+        """True where the index has spun up, and where a day of it was bridged (cell,)."""
+        known = self._day - self._began > self._rules.spin_up_days
+        return known, known & (self._day - 1 - self._bridged < self._rules.spin_up_days)
+
     def value(self) -> tuple[np.ndarray, np.ndarray]:
         """Index of each cell, NaN until it has spun up, and 1 where a day was bridged."""
-        known = self._day - self._began > self._rules.spin_up_days
-        bridged = known & (self._day - 1 - self._bridged < self._rules.spin_up_days)
+        known, bridged = self.known()
         return np.where(known, self._api, np.nan), bridged
+
+
+class _Memory:
+    """Antecedent index at the ends of months, put together from what each month left.
+
+    Always of the same months, one after the other: a recursion through the whole record would round otherwise
+    than one begun later.
+    """
+
+    def __init__(self, rules: Antecedent):
+        self._months: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=rules.memory_months + 1)
+
+    def take_up(self, recursion: Recursion) -> np.ndarray:
+        """Index (cell,) at the end of the month since whose start the recursion was restarted."""
+        self._months.append(recursion.since_restart())
+        index = np.zeros_like(self._months[0][0])
+        for fell, left in self._months:
+            index = index * left + fell
+        return index
 
 
 def _rank_among_years(
