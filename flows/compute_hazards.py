@@ -16,6 +16,7 @@ from geodata.store import write_cube
 from models.hazards import HAZARDS, HazardOptions, Learnt
 from models.scoring import combine_hazards
 
+from .doubt import without_doubtful_years
 from .hazard_inputs import inputs_by_subdistrict
 from .learning import learn, save_learnt
 from .months import FLOWING, axis_of, known_or_calibrating, months_since_observed, on_months, on_one_axis, years_of
@@ -33,12 +34,10 @@ def compute_hazards(work: str) -> None:
     hazards, indicators = plan.settings.assessed_hazards, plan.settings.indicators
     parts = [assess(plan, name, work) for name in hazards]
     beside = [indicate(plan, name, work) for name in indicators]
-    findings = [
-        finding for name, part in zip(hazards, parts, strict=True) for finding in found_on_the_way(plan, name, part)
-    ]
+    told = dict(zip([*hazards, *indicators], [*parts, *beside], strict=True))
+    findings = [finding for name, part in told.items() for finding in found_on_the_way(plan, name, part)]
     (stage(work) / "hazards.json").write_text(json.dumps([asdict(f) for f in findings]), "utf-8")
-    named = apart(dict(zip([*hazards, *indicators], [*parts, *beside], strict=True)))
-    cube = together(named, tuple(hazards))
+    cube = together(apart(told), tuple(hazards))
     check_cube(cube)
     write_cube(cube, stage(work) / "hazards.nc")
     log.info("Hazards assessed: %s", ", ".join(hazards))
@@ -61,10 +60,13 @@ def indicate(plan: Plan, name: str, work: str) -> xr.Dataset:
     inputs, method = inputs_by_subdistrict(name, block, plan, work), HAZARDS[block.method]
     learnt = learn(name, block, plan, work, "subdistricts", lambda: inputs)
     save_learnt(name, learnt, work)
-    indices = on_months(method.indices(inputs, block, years_of(block, plan), learnt), source, plan)
+    own = method.indices(inputs, block, years_of(block, plan), learnt)
+    indices = on_months(own, source, plan)
     if method.score is None:
-        return labelled(method.named(name, indices), block)
-    return labelled(method.scores(name, indices, block).drop_vars([f"hazard_{name}", f"hazard_{name}_status"]), block)
+        told = method.named(name, indices)
+    else:
+        told = method.scores(name, indices, block).drop_vars([f"hazard_{name}", f"hazard_{name}_status"])
+    return labelled(without_doubtful_years(told.assign_attrs(own.attrs), own, method.scored, source), block)
 
 
 def labelled(indices: xr.Dataset, block: HazardOptions) -> xr.Dataset:
@@ -111,6 +113,7 @@ def hazard_on_months(
     options, source = dated(options, source)
     indices = method.indices(known_or_calibrating(inputs, source, calibration, plan), options, calibration, learnt)
     hazard = method.scores(name, on_months(indices, source, plan), options).assign_attrs(indices.attrs)
+    hazard = without_doubtful_years(hazard, indices, method.scored, source)
     if source.cadence in FLOWING:
         return hazard
     age = months_since_observed(indices, method.scored, source, plan)
@@ -127,7 +130,7 @@ def dated(options: HazardOptions, source: SourceOptions) -> tuple[HazardOptions,
 def found_on_the_way(plan: Plan, name: str, hazard: xr.Dataset) -> list[Finding]:
     """What a method noticed in its source: years in which almost all water is gone at once."""
     years = hazard.attrs.get("years_found", "")
-    source = plan.settings.assessed_hazards[name].source
+    source = {**plan.settings.assessed_hazards, **plan.settings.indicators}[name].source
     if not years:
         return []
     return [
@@ -138,6 +141,6 @@ def found_on_the_way(plan: Plan, name: str, hazard: xr.Dataset) -> list[Finding]
             "years",
             f"{years}: most units that usually hold water read almost none",
             "images of every year",
-            "taken for years without imagery and masked; add them to years_without_imagery",
+            "not told, for want of images or of water; add those without images to years_without_imagery",
         )
     ]

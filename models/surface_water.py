@@ -77,6 +77,8 @@ def water_percentile(
     * Open water alone: under reeds and trees it is missed, so that marshes read too small.
     * ``insufficient_data`` where less than 0.7 of the unit was seen, in years without imagery, with fewer than
       ``min_years`` seen years, and where the median lies below ``min_area_km2`` (a few pixels).
+    * A year that is found without images may be one of great drought: nothing is told of it, nor is the year before
+      told in its stead until the unit is seen again. For a declared year the one before stands, with its age.
     * In a river ruled by dams low water may be somebody's decision: ``since_year`` ranks within the present rule.
     * With 20 years it runs from 0.03 to 0.97.
 

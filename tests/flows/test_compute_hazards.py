@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from flows.compute_hazards import hazard_on_months
+from flows.compute_hazards import found_on_the_way, hazard_on_months
 from flows.issue_warnings import levels
 from flows.plan import Plan
 from flows.settings import load_settings
@@ -76,6 +76,49 @@ def test_one_yearly_reading_is_twelve_months_and_says_how_old_it_is(demo):
     assert reasons["reason_code"].iloc[0] == "above_threshold"
     assert (told["months"], told["age_months"]) == (12, 8)
     assert json.dumps(told)
+
+
+def test_a_year_found_without_images_is_not_told_as_the_year_before(demo):
+    """2022 reads nothing, as in a great drought or without images: from its end to that of 2023 nobody knows."""
+    inputs = lakes()
+    inputs["surface_water"].loc["2022"] = 0.0
+    out, _ = water(demo, inputs, "2024-01")
+    assert out.attrs["years_found"] == "2022"
+    recent = out.sel(time=slice("2022-11", None))
+    assert words(recent["hazard_water_status"]) == ["ok"] + ["insufficient_data"] * 12 + ["ok"] * 2
+    for name in [str(v) for v in recent.data_vars if f"{v}_status" in recent and "trend" not in str(v)]:
+        assert (recent[name].notnull() == has_status(recent[f"{name}_status"], KEEPS_VALUE)).all()
+        assert recent[name].notnull().values[:, 0].tolist() == [True] + [False] * 12 + [True] * 2, name
+    declared, _ = water(demo, inputs, "2024-01", years_without_imagery=(2022,))
+    told = words(declared["hazard_water_status"].sel(time=slice("2022-11", None)))
+    assert (
+        told == ["ok"] * 3 + ["stale"] * 10 + ["ok"] * 2
+    )  # of a year known to have no image, the one before, its age told
+
+
+def test_months_of_a_year_found_without_images_are_not_bridged_from_the_year_before(demo):
+    """By the month: nothing of 2023, nor of the month after it, is told as December 2022."""
+    times = pd.date_range("1984-01", "2024-01", freq="MS")
+    area = np.random.default_rng(2).uniform(16, 24, (len(times), UNITS))
+    area[times.year == 2023] = 0.0
+    area[-1] = np.nan
+    coords = {"time": times, "pcode": [f"U{i}" for i in range(UNITS)]}
+    values = xr.DataArray(area, dims=("time", "pcode"), coords=coords, attrs={"units": "km2", "long_name": "water"})
+    inputs = xr.Dataset({"surface_water": values, "surface_water_status": status_like(values)})
+    plan = Plan(demo, data="", as_of="2024-01", issued="2026-01-15")
+    source = demo.sources["surface_water"].model_copy(update={"cadence": "month", "max_age_days": 800})
+    out = hazard_on_months("water", inputs, demo.assessed_hazards["water"], source, plan)
+    assert words(out["hazard_water_status"])[-14:] == ["ok"] + ["insufficient_data"] * 13
+
+
+def test_an_indicator_warns_of_years_found_as_a_hazard_does(demo):
+    plan = Plan(demo, data="", as_of="2024-01", issued="2026-01-15")
+    found = xr.Dataset(attrs={"years_found": "2022"})
+    (of_hazard,), (of_indicator,) = (found_on_the_way(plan, name, found) for name in ("water", "open_water"))
+    assert (of_hazard.source, of_indicator.source) == ("sources.surface_water", "sources.water_history")
+    assert of_hazard.found == of_indicator.found
+    assert of_hazard.severity == of_indicator.severity == "warning"
+    assert found_on_the_way(plan, "open_water", xr.Dataset()) == []
 
 
 @pytest.mark.parametrize("later", [0.0, 3.0])
