@@ -37,7 +37,7 @@ def compute_hazards(work: str) -> None:
     told = dict(zip([*hazards, *indicators], [*parts, *beside], strict=True))
     findings = [finding for name, part in told.items() for finding in found_on_the_way(plan, name, part)]
     (stage(work) / "hazards.json").write_text(json.dumps([asdict(f) for f in findings]), "utf-8")
-    cube = together(apart(told), tuple(hazards))
+    cube = together(apart(told), tuple(plan.settings.hazards))
     check_cube(cube)
     write_cube(cube, stage(work) / "hazards.nc")
     log.info("Hazards assessed: %s", ", ".join(hazards))

@@ -318,6 +318,8 @@ def _units(page: SitePage) -> dict[str, Any]:
         "householdsStatus": _displaced_status(scores),
         "people": _whole(_column(scores, "displaced_people")),
         "residents": _about(_column(scores, "residents")),
+        "hazardsKnown": _whole(_column(scores, "hazards_known")),
+        "hazardsDeclared": _whole(_column(scores, "hazards_declared")),
         "order": table_order(page, page.languages[0]),
     }
 

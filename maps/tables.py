@@ -35,7 +35,7 @@ COLUMNS = (
 COUNTS = (
     "residents", "displaced_households", "displaced_people", "displaced_climate_households", "returnee_households",
 )  # fmt: skip
-INTEGERS = (*COUNTS, "alert_level")
+INTEGERS = (*COUNTS, "alert_level", "hazards_known", "hazards_declared")
 
 TAGS: Mapping[str, str] = {
     "pcode": "#adm3+code", "name_en": "#adm3+name+i_en", "name_ar": "#adm3+name+i_ar", "name_ckb": "#adm3+name+i_ckb",
@@ -46,6 +46,7 @@ TAGS: Mapping[str, str] = {
     "returnee_households": "#affected+returnees+hh", "risk_class": "#severity+risk+class",
     "risk_low": "#severity+risk+min", "risk_high": "#severity+risk+max", "risk_tier": "#severity+risk+tier",
     "main_driver": "#indicator+risk+driver", "alert_level": "#severity+alert+level", "alert_basis": "#meta+alert+basis",
+    "hazards_known": "#indicator+hazards+known+num", "hazards_declared": "#indicator+hazards+declared+num",
     "warning_reason": "#description+alert", "status": "#status+risk", "as_of": "#date+period", "notice": "#meta+notice",
 }  # fmt: skip
 """HXL tags; any other score is ``#severity+<name>``, its status ``#status+<name>``."""
@@ -204,9 +205,12 @@ def write_hxl_csv(table: pd.DataFrame, path: Path) -> None:
 MEANINGS: Mapping[str, str] = {
     "pcode": "Unique code of the subdistrict",
     "area_km2": "Area, km2, on the ellipsoid",
-    "residents": "People who live there and are not displaced",
+    "residents": "People who live there, as their source counts them (includes_displaced says if displaced are among them)",
     "displaced_households": "Displaced households: to the nearest 5; empty with status 'suppressed' means 1 to 4",
     "displaced_people": "Households times the declared factor, computed after protection",
+    "hazard": "All hazards together, 0 to 10, 10 worst; of those that are known alone, see hazards_known",
+    "hazards_known": "How many hazards the combined hazard of the unit rests on",
+    "hazards_declared": "How many hazards the country file names, with or without a source",
     "risk": "Risk score, 0 to 10, 10 worst; geometric mean of the dimensions assessed for the whole country",
     "risk_class": "Class of the unrounded score; the limits are in the sources sheet of the site",
     "risk_low": "Low end of the likely range (9 chances in 10)",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from operator import add
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from geodata.schema import KEEPS_VALUE, ContractError, Status, has_status, more_cautious, status_attrs
+from geodata.schema import KEEPS_VALUE, ContractError, Status, has_status, more_cautious, status_attrs, status_like
 
 Breakpoints = tuple[tuple[float, float], ...]
 
@@ -132,20 +133,30 @@ def combine_hazards(hazards: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
     Parameters
     ----------
     hazards : Dataset (time, pcode), ``hazard_<name>`` and ``hazard_<name>_status`` of each name
-    names : names of the hazards; one that was never computed (no source) may be left out of the dataset
+    names : names of the hazards declared; one that was never computed (no source) may be left out of the dataset
 
     Returns
     -------
     Dataset (time, pcode)
         ``hazard`` 0-10 and ``hazard_status``: the most cautious of the hazards assessed,
-        insufficient_data where none is.
+        insufficient_data where none is. ``hazards_known`` of ``hazards_declared`` stand behind it.
     """
     present = [n for n in names if f"hazard_{n}" in hazards]
     if not present:
         raise ContractError(f"hazards: none of {list(names)} was computed")
     score = scaled_geometric_mean([hazards[f"hazard_{n}"] for n in present])
+    known = reduce(add, [hazards[f"hazard_{n}"].notnull().astype("float64") for n in present])
+    counts = {
+        "hazards_known": (known, "hazards that the combined hazard rests on"),
+        "hazards_declared": (xr.full_like(known, len(names)), "hazards that the country file declares"),
+    }
+    told: dict[str, xr.DataArray] = {}
+    for name, (count, label) in counts.items():
+        told[name] = count.drop_attrs().assign_attrs(units="1", long_name=label)
+        told[f"{name}_status"] = status_like(count)
     return xr.Dataset(
-        {
+        told
+        | {
             "hazard": score.assign_attrs(units="1", long_name="hazard, all assessed together (0-10)"),
             "hazard_status": cautious_status(
                 [hazards[f"hazard_{n}_status"] for n in present], [hazards[f"hazard_{n}"] for n in present]

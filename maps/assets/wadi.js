@@ -674,6 +674,9 @@ function wadi(map, places) {
   function unknownNodes(i) {
     const said = [], sure = data.layers.find((l) => l.kind === 'sureness');
     if (sure && sure.class[i] !== null) said.push(t('panel.sure', {words: classWord(sure, sure.class[i])}) + '.');
+    if (units.hazardsKnown[i] !== null && units.hazardsKnown[i] < units.hazardsDeclared[i]) {
+      said.push(t('unknown.hazards', {known: units.hazardsKnown[i], declared: units.hazardsDeclared[i]}));
+    }
     for (const layer of data.layers) {
       const why = status(layer.status[i]);
       if (layer.kind === 'level' || layer.key === 'risk' || why === 'ok') continue;

@@ -34,6 +34,8 @@ def fake_scores(pcodes: list[str], seed: int = 1) -> pd.DataFrame:
             scores.iloc[row, scores.columns.get_loc(f"{column}_status")] = status
             if status not in keeps:
                 scores.iloc[row, scores.columns.get_loc(column)] = np.nan
+    scores["hazards_known"] = scores[["hazard_drought", "hazard_water"]].notna().sum(axis=1).astype(float)
+    scores["hazards_declared"] = 7.0
     scores["risk_class"] = [
         "" if np.isnan(v) else ("very_low", "low", "medium", "high", "very_high")[min(4, int(v // 2))]
         for v in scores["risk"]

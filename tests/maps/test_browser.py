@@ -180,6 +180,14 @@ def test_each_status_has_a_panel_that_says_why(open_page, page, row):
         assert shown.locator("#panel .score").count() == 1
 
 
+@pytest.mark.parametrize(
+    ("lang", "words"), [("en", "rests on 1 of 7 hazards"), ("ar", "الدرجة: 1 من 7"), ("ckb", "1 لە 7")]
+)
+def test_the_panel_says_on_how_many_hazards_the_score_rests(open_page, page, lang, words):
+    shown = open_page(fragment=f"#lang={lang}&place={page.scores.index[6]}")
+    assert words in shown.locator("#panel").inner_text()
+
+
 def test_names_with_html_stay_text(open_page, make_page, country, tmp_path):
     from maps.site import build_site
 

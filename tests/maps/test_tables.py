@@ -58,6 +58,15 @@ def test_scores_have_one_decimal_and_counts_none(table, tmp_path):
     assert row["alert_level"] in {"-1", "0", "1", "2", "3"}
 
 
+def test_how_many_hazards_stand_behind_the_score_is_a_whole_number(table, tmp_path):
+    """Row 6 lacks drought: one of seven hazards is known there, two elsewhere."""
+    write_csv(table, tmp_path / "t.csv")
+    head, *rows = read(tmp_path / "t.csv")
+    told = [(row["hazards_known"], row["hazards_declared"]) for row in (dict(zip(head, r, strict=True)) for r in rows)]
+    assert (told[6], told[20]) == (("1", "7"), ("2", "7"))
+    assert tag("hazards_known") == "#indicator+hazards+known+num"
+
+
 def test_halves_go_up_once(page):
     scores = page.scores.iloc[20:21].assign(risk=2.25, risk_low=0.45)
     parts = [c for c in scores if c.startswith("contribution_")]

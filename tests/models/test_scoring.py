@@ -7,7 +7,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geodata.schema import ContractError, Status, status_like
+from geodata.schema import ContractError, Status, check_cube, status_like
 from models.scoring import (
     HIGH_PERCENTILE,
     LOW_PERCENTILE,
@@ -147,6 +147,15 @@ def test_hazards_combine_over_those_assessed():
     out = combine_hazards(hazards(drought=[8, 8, NAN], water=[2, NAN, NAN]), ["drought", "water", "salinity"])
     assert out.hazard.values.ravel()[:2] == pytest.approx([5.787, 8.0], abs=1e-3)
     assert words(out.hazard_status) == ["ok", "ok", "insufficient_data"]
+
+
+def test_how_many_of_the_declared_hazards_stand_behind_the_mean_is_told():
+    """Of three that are declared salinity has no source; a masked one is not known either."""
+    out = combine_hazards(hazards(drought=[8, 8, NAN], water=[2, NAN, NAN]), ["drought", "water", "salinity"])
+    check_cube(out)
+    assert out.hazards_known.values.ravel().tolist() == [2, 1, 0]
+    assert out.hazards_declared.values.ravel().tolist() == [3, 3, 3]
+    assert words(out.hazards_known_status) == ["ok"] * 3
 
 
 def test_the_most_cautious_of_the_hazards_assessed_stands():
