@@ -205,7 +205,7 @@ def write_hxl_csv(table: pd.DataFrame, path: Path) -> None:
 MEANINGS: Mapping[str, str] = {
     "pcode": "Unique code of the subdistrict",
     "area_km2": "Area, km2, on the ellipsoid",
-    "residents": "People who live there, as their source counts them (includes_displaced says if displaced are among them)",
+    "residents": "People who live there as their source counts them: displaced people apart, unless it includes them",
     "displaced_households": "Displaced households: to the nearest 5; empty with status 'suppressed' means 1 to 4",
     "displaced_people": "Households times the declared factor, computed after protection",
     "hazard": "All hazards together, 0 to 10, 10 worst; of those that are known alone, see hazards_known",
