@@ -180,7 +180,8 @@ def test_negative_values_are_allowed_for_anomalies(tmp_path):
 
 def test_the_real_water_table_is_joined_by_district(shared_data):
     """101 districts x 35 years; Al-Falluja 1984: 741,409 pixels of 0.0009 km2 are 667.27 km2."""
-    gpd = pytest.importorskip("geopandas")
+    import geopandas as gpd
+
     shapes = gpd.read_file(shared_data / "iraq/boundaries/irq_admbnda_adm3_cso_20190603.shp")
     renamed = shapes.rename(
         columns={"ADM3_PCODE": "pcode", "ADM3_EN": "name_en", "ADM2_PCODE": "adm2_pcode", "ADM2_EN": "adm2_name"}
