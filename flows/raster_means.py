@@ -13,7 +13,7 @@ from geodata.options import SourceOptions
 from geodata.rasters import RasterStack, bounds_of, judge, summarise
 from geodata.schema import Findings
 from geodata.stacks import periods_of_files
-from geodata.water_codes import water_by_subdistrict
+from geodata.water_codes import occurrence_by_subdistrict, water_by_subdistrict
 from geodata.zonal import zonal_mean, zonal_weights
 
 from .kept import grow
@@ -24,10 +24,11 @@ from .policy import computing, reading
 zonal_weights_step = computing("zonal-weights")(zonal_weights)
 zonal_mean_step = reading("zonal-mean")(zonal_mean)
 water_step = reading("water-by-subdistrict")(water_by_subdistrict)
+occurrence_step = reading("occurrence-by-subdistrict")(occurrence_by_subdistrict)
 
 
 def by_subdistrict(raster: xr.DataArray, options: SourceOptions, subdistricts: gpd.GeoDataFrame) -> xr.Dataset:
-    """A raster brought to the subdistricts, as its quantity asks: a mean, an area of ground, an area seen as water.
+    """A raster brought to the subdistricts, as its quantity asks: a mean, an area of ground, an area of water.
 
     Returns
     -------
@@ -36,6 +37,9 @@ def by_subdistrict(raster: xr.DataArray, options: SourceOptions, subdistricts: g
     weights = zonal_weights_step(grid_of(raster), subdistricts)
     if isinstance(options, RasterStack) and options.quantity == "water_history":
         out = water_step(raster, weights, subdistricts["area_km2"], options.min_observed_share)
+    elif isinstance(options, RasterStack) and options.quantity == "water_occurrence":
+        areas = occurrence_step(raster, weights, subdistricts["area_km2"], options.min_observed_share)
+        out = areas.drop_vars(["permanent", "changing"])
     else:
         out = zonal_mean_step(raster, weights)
     if isinstance(options, RasterStack) and options.quantity == "area_share":

@@ -68,7 +68,7 @@ class StackOptions(RasterSource):
     gaps : what a missing period is: "refuse", or "missing" for an empty image and a warning
     crs : str or None, declares a CRS for files that have none (noted as a repair)
     max_month_mm, min_annual_mm, max_annual_mm : float, plausible rain
-    min_observed_share : float, of a unit's area that a water history must have seen to speak of it
+    min_observed_share : float, of a unit's area that a map of water must have seen to speak of it
     """
 
     reader: Literal["raster_stack"] = "raster_stack"
@@ -107,6 +107,9 @@ class StackOptions(RasterSource):
             expected = '"up" or "down" for evaporation, nothing for other quantities'
             raise ValueError(f"positive: found {self.positive!r} for {self.quantity}, expected {expected}")
         unit_factors(self.as_stored, pd.DatetimeIndex([]))
+        if self.quantity == "water_occurrence" and self.cadence != "once":
+            expected = 'cadence = "once": the occurrence is one map of all years, and says nothing of a month'
+            raise ValueError(f"cadence: found {self.cadence!r} for water_occurrence, expected {expected}")
         return self
 
     @property

@@ -1,8 +1,9 @@
-"""Water seen from space: from rasters of codes (no observation, land, water) to what is known of each subdistrict.
+"""Water seen from space: from rasters of codes, or of occurrence, to what is known of each subdistrict.
 
-The codes are those of the monthly water history of the Global Surface Water explorer (Pekel et
-al. 2016). They are classes: no mean of them says anything, so what leaves here are areas and
-shares. A cell nobody saw is neither land nor water.
+The codes (no observation, land, water) are those of the monthly water history of the Global
+Surface Water explorer (Pekel et al. 2016). They are classes: no mean of them says anything, so
+what leaves here are areas and shares. A cell nobody saw is neither land nor water. The
+occurrence is one map of all years together: it says where water usually is, and nothing of a month.
 """
 
 from __future__ import annotations
@@ -15,6 +16,15 @@ from .schema import ContractError, Status, status_attrs
 from .zonal import PUBLISH_COVERAGE, ZonalWeights, zonal_mean
 
 NO_OBSERVATION, LAND, WATER = 0, 1, 2
+
+PERMANENT_FROM, CHANGING_FROM = 90.0, 10.0
+"""Occurrence, %, from which water counts as permanent, and from which as more than rare: the project's own choice."""
+
+_USUAL_WATER = {
+    "value": "open water, mean of all years",
+    "permanent": f"ground under water for at least {PERMANENT_FROM:g} % of the time",
+    "changing": f"ground under water for {CHANGING_FROM:g} to {PERMANENT_FROM:g} % of the time",
+}
 
 
 def water_by_subdistrict(
@@ -47,18 +57,26 @@ def water_by_subdistrict(
     ------
     ContractError : areas of other subdistricts than the weights', or a share that no mean is given for
     """
+    name = raster.attrs.get("long_name", "open water")
+    areas = _area_seen(_is_water(raster), weights, subdistricts_area_km2, min_observed_share)
+    return areas.assign(value=areas["value"].assign_attrs(long_name=name))
+
+
+def _area_seen(
+    cells: xr.DataArray, weights: ZonalWeights, subdistricts_area_km2: pd.Series, min_observed_share: float
+) -> xr.Dataset:
+    """Area of shares of cells (time, lat, lon), NaN where not seen: ``value`` (km2), ``coverage`` and ``status``."""
     if not PUBLISH_COVERAGE <= min_observed_share <= 1.0:
         raise ContractError(f"min_observed_share: {min_observed_share}, expected {PUBLISH_COVERAGE} to 1")
     if list(subdistricts_area_km2.index) != list(weights.pcodes):
         raise ContractError("subdistricts_area_km2: other subdistricts than those of the weights, or in another order")
-    share = zonal_mean(_is_water(raster), weights)
+    share = zonal_mean(cells, weights)
     area = xr.DataArray(subdistricts_area_km2.to_numpy("float64"), dims="pcode")
     short = (share["coverage"] < min_observed_share) & (share["coverage"] > 0)
     status = xr.where(short, np.int8(Status.insufficient_data), share["status"]).astype("int8")
-    name = raster.attrs.get("long_name", "open water")
     return xr.Dataset(
         {
-            "value": (share["value"] * area).where(~short).assign_attrs(units="km2", long_name=name),
+            "value": (share["value"] * area).where(~short).assign_attrs(units="km2"),
             "coverage": share["coverage"].assign_attrs(long_name="share of the unit that was observed"),
             "status": status.assign_attrs(status_attrs()),
         }
@@ -121,20 +139,56 @@ def month_weighted_occurrence(raster: xr.DataArray, *, min_months: int = 12) -> 
     )
 
 
-def occurrence_by_subdistrict(raster: xr.DataArray, weights: ZonalWeights, *, min_months: int = 12) -> xr.Dataset:
-    """Mean of `month_weighted_occurrence` over each subdistrict.
+def occurrence_by_subdistrict(
+    occurrence: xr.DataArray,
+    weights: ZonalWeights,
+    subdistricts_area_km2: pd.Series,
+    min_observed_share: float = 0.7,
+) -> xr.Dataset:
+    """Where water usually is: open water of each subdistrict in the mean of all years, and how steady it is.
 
     Parameters
     ----------
-    raster, min_months
-        As `month_weighted_occurrence`.
+    occurrence : DataArray (time, lat, lon), %, one map; NaN where nothing was ever seen
     weights : ZonalWeights
-        Of the grid of `raster`.
+        Of the grid of `occurrence`.
+    subdistricts_area_km2, min_observed_share
+        As `water_by_subdistrict`.
 
     Returns
     -------
     Dataset (time, pcode)
-        ``value`` (%), ``coverage`` and ``status`` as `zonal_mean` gives them; one time, the last of the raster.
+        ``value``, km2: mean area of open water. ``permanent``, km2: ground under water for at least
+        `PERMANENT_FROM` % of the time; ``changing``, km2: for less, but at least `CHANGING_FROM` %. Each scaled to the
+        part that was not seen; ``coverage`` and ``status`` as `water_by_subdistrict` gives them, one for all three.
+
+    Raises
+    ------
+    ContractError : as `water_by_subdistrict`
+
+    Formula
+    -------
+    usual water = area x mean over cells of occurrence / 100
+    permanent = area x share of cells with occurrence >= 90 %,  changing = with 10 % <= occurrence < 90 %
+
+    Limits
+    ------
+    * A fact of the ground over all years of the map, not of any month: it can be no drought signal.
+    * ``changing`` holds what comes and goes with the season, what dried up years ago and what was dammed since.
+    * Below 10 % lie rare floods and misread shadows; the two limits are the project's own choice.
+
+    References
+    ----------
+    Pekel et al. 2016, Nature 540, 418-422: surface water occurrence.
     """
-    occurrence = month_weighted_occurrence(raster, min_months=min_months)
-    return zonal_mean(occurrence.expand_dims(time=raster["time"].values[-1:]), weights)
+    seen = occurrence.notnull()
+    share = occurrence / np.float32(100)
+    permanent, at_times = (
+        (occurrence >= limit).astype("float32").where(seen) for limit in (PERMANENT_FROM, CHANGING_FROM)
+    )
+    parts = {"value": share, "permanent": permanent, "changing": at_times - permanent}
+    out = xr.Dataset()
+    for name, part in parts.items():
+        areas = _area_seen(part.assign_attrs(occurrence.attrs), weights, subdistricts_area_km2, min_observed_share)
+        out[name] = areas["value"].assign_attrs(units="km2", long_name=_USUAL_WATER[name])
+    return out.merge(areas[["coverage", "status"]])

@@ -193,11 +193,19 @@ def test_the_mean_of_two_codes_is_no_code(tmp_path):
 
 
 def test_occurrence_masks_its_nodata_and_refuses_the_codes_of_the_change_map(tmp_path):
-    raster = _read(tmp_path, [[0, 100], [40, 255]], dtype="uint8", quantity="water_occurrence", units="%")
+    once = {"dtype": "uint8", "quantity": "water_occurrence", "units": "%", "cadence": "once"}
+    raster = _read(tmp_path, [[0, 100], [40, 255]], **once)
     assert np.array_equal(raster.values[0], [[0, 100], [40, np.nan]], equal_nan=True)
     for code in (253, 254):
-        told = _error(tmp_path, [[0, code], [40, 255]], dtype="uint8", quantity="water_occurrence", units="%")
+        told = _error(tmp_path, [[0, code], [40, 255]], **once)
         assert '253 and 254 are codes of the change map: quantity = "water_change"' in told
+
+
+@pytest.mark.parametrize("cadence", ["month", "year", "day"])
+def test_an_occurrence_of_months_or_years_is_refused(cadence):
+    """One map of all years: with a time axis it would pass for what was seen in a month."""
+    with pytest.raises(ValidationError, match='expected cadence = "once"'):
+        _options(quantity="water_occurrence", units="%", cadence=cadence)
 
 
 def test_water_change_is_per_cent_and_its_codes_are_no_numbers(tmp_path):

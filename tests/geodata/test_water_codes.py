@@ -152,12 +152,59 @@ def test_where_each_month_is_seen_equally_often_both_ways_agree(codes, times):
     assert month_weighted_occurrence(history)[0, 0].item() == pytest.approx(100 * codes.count(2) / 12, abs=1e-4)
 
 
-def test_occurrence_of_a_subdistrict_is_the_mean_of_its_cells():
-    history = _history()
-    history[:, :, 4:6] = 2
-    history[:, :, 6:] = 1
-    means = occurrence_by_subdistrict(history, WEIGHTS)
-    assert means["value"].values[0].tolist() == pytest.approx([100 * 5.075 / 12, 50.0], rel=1e-4)
-    assert means["status"].values[0].tolist() == [OK, OK]
-    assert str(means["time"].values[0])[:7] == "2019-12"
+def _map(*cells):
+    """Occurrence, %, of the 16 cells of each unit, in any order."""
+    return _codes(_image(*cells)).assign_attrs(units="%", long_name="Occurrence")
+
+
+def test_usual_water_is_the_mean_occurrence_of_the_ground_and_its_steadiness_stands_beside():
+    """P1, 62.5 km2 a cell: four at 100 %, two at 90 %, four at 50 %, one at 10 %, one at 9 %, four dry: 7.99 cells of
+    water in the mean, six permanent, five changing. P2, 31.25 km2: all dry."""
+    occurrence = _map([100] * 4 + [90] * 2 + [50] * 4 + [10] + [9] + [0] * 4, [0] * 16)
+    areas = occurrence_by_subdistrict(occurrence, WEIGHTS, UNITS["area_km2"])
+    assert areas["value"].values[0].tolist() == pytest.approx([7.99 * 62.5, 0.0], rel=1e-4)
+    assert areas["permanent"].values[0].tolist() == pytest.approx([6 * 62.5, 0.0], rel=1e-4)
+    assert areas["changing"].values[0].tolist() == pytest.approx([5 * 62.5, 0.0], rel=1e-4)
+    assert areas["status"].values[0].tolist() == [OK, OK]
+    assert {areas[name].attrs["units"] for name in ("value", "permanent", "changing")} == {"km2"}
+
+
+def test_ground_of_unknown_occurrence_is_neither_wet_nor_dry():
+    """P1: four cells under water, eight dry, four unknown: a third of 1000 km2. P2: under 70 % seen."""
+    nan = np.nan
+    occurrence = _map([100] * 4 + [0] * 8 + [nan] * 4, [100] * 11 + [nan] * 5)
+    areas = occurrence_by_subdistrict(occurrence, WEIGHTS, UNITS["area_km2"])
+    for name, expected in (("value", 1000 / 3), ("permanent", 1000 / 3), ("changing", 0.0)):
+        assert areas[name].values[0, 0] == pytest.approx(expected, rel=1e-4, abs=1e-6)
+        assert np.isnan(areas[name].values[0, 1])
+    assert areas["coverage"].values[0].tolist() == pytest.approx([0.75, 11 / 16], rel=1e-4)
+    assert areas["status"].values[0].tolist() == [OK, SHORT]
+    unseen = occurrence_by_subdistrict(_map([nan] * 16, [5] * 16), WEIGHTS, UNITS["area_km2"])
+    assert unseen["status"].values[0].tolist() == [MISSING, OK]
+    assert unseen["value"].isnull().values[0].tolist() == [True, False]
+
+
+@settings(max_examples=40)
+@given(st.lists(st.one_of(st.just(np.nan), st.integers(0, 100).map(float)), min_size=32, max_size=32))
+def test_permanent_water_bounds_usual_water_and_all_of_it_fits_in_the_unit(cells):
+    """0.9 permanent + 0.1 changing <= usual <= permanent + 0.9 changing + 0.1 of the rest; no more than the unit."""
+    occurrence = _codes(np.reshape(cells, (4, 8)))
+    areas = UNITS["area_km2"]
+    found = occurrence_by_subdistrict(occurrence, WEIGHTS, areas, 0.5).isel(time=0)
+    kept = found["status"].values == OK
+    usual, permanent, changing = (found[name].values[kept] for name in ("value", "permanent", "changing"))
+    whole = areas.to_numpy()[kept]
+    assert (permanent + changing <= whole * (1 + 1e-6)).all()
+    assert (usual >= 0.9 * permanent + 0.1 * changing - 1e-3).all()
+    assert (usual <= permanent + 0.9 * changing + 0.1 * (whole - permanent - changing) + 1e-3).all()
+
+
+def test_the_mean_of_a_history_s_occurrence_is_its_mean_share_of_water():
+    """Of codes all seen: usual water of their occurrence is the mean over the months of `water_by_subdistrict`."""
+    rng = np.random.default_rng(3)
+    history = _codes(*rng.integers(1, 3, (24, 4, 8)))
+    occurrence = month_weighted_occurrence(history).expand_dims(time=history["time"][-1:])
+    usual = occurrence_by_subdistrict(occurrence, WEIGHTS, UNITS["area_km2"])["value"].values[0]
+    monthly = water_by_subdistrict(history, WEIGHTS, UNITS["area_km2"])["value"].mean("time").values
+    assert usual == pytest.approx(monthly, rel=1e-5)
     assert grid_of(history) == GRID
