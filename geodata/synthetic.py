@@ -46,6 +46,7 @@ from geodata.synthetic_ground import (
     Ground,
     draw_curve_number,
     draw_dust,
+    draw_evaporation,
     draw_greenness,
     draw_soil_moisture,
     soil_water,
@@ -55,7 +56,7 @@ from geodata.synthetic_land import FloatArray, Land, draw_land, grid_around_coun
 from geodata.synthetic_names import COUNTRY_NAME
 from geodata.synthetic_people import PEOPLE_PER_HOUSEHOLD, displace, period_columns, settle_residents
 from geodata.synthetic_rivers import MAIN, InflowGap, LowInflow, draw_inflow, draw_network, plan_gap
-from geodata.synthetic_water import draw_history, reservoir_area
+from geodata.synthetic_water import draw_history, occurrence_of, reservoir_area
 
 GEOD = Geod(ellps="WGS84")
 
@@ -88,7 +89,7 @@ def make_country(seed: int = 1, options: CountryOptions | None = None) -> Synthe
     """
     options = options or CountryOptions(seed=seed)
     # One stream per theme, so that a change in one leaves the others as they were; a new theme goes last.
-    streams = [np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(options.seed).spawn(12)]
+    streams = [np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(options.seed).spawn(13)]
     land = draw_land(streams[0], options.subdistricts)
     spells = _plan_spells(streams[1], land, options)
     drought, earlier, wet = spells
@@ -102,7 +103,7 @@ def make_country(seed: int = 1, options: CountryOptions | None = None) -> Synthe
     wave = _plan_heat_wave(streams[6], land, options)
     temperature = _temperature(streams[6], land, halved(rain), halved(normal), climate, spells, wave, options)
     spring = _plan_dust(streams[8], land, options)
-    ground, no_dust = _ground(streams[7:9], land, rain, normal, temperature, flow, spring, options)
+    ground, no_dust = _ground((*streams[7:9], streams[12]), land, rain, normal, temperature, flow, spring, options)
     waterways, unseen, low, gap = _waterways(streams[9], land, climate.water, blind, flow, options)
     farms = draw_farms(streams[10], land, waterways.network)
     truth = Truth(
@@ -288,16 +289,18 @@ def _ground(
     spring: Spell,
     options: CountryOptions,
 ) -> tuple[Ground, str]:
-    """Soil, greenness, surface temperature, curve numbers and dust, and the district without dust reports."""
+    """Soil, evaporation, greenness, surface temperature, curve numbers and dust; the district without dust reports."""
     months = options.months()
     covered = land.covers(grid_around_country(DAILY_STEP))
     water = soil_water(halved(rain), months)
-    moisture = draw_soil_moisture(rngs[0], water, options.since(options.long_years)).where(covered)
+    long = options.since(options.long_years)
+    moisture = draw_soil_moisture(rngs[0], water, long).where(covered)
+    evaporation = draw_evaporation(rngs[2], land, water, temperature, months, flow, len(long))
     times = options.since(options.recent_years)
     ndvi, lst = draw_greenness(rngs[0], land, water, halved(normal), temperature, times, flow[-len(times) :])
     number = draw_curve_number(rngs[0], land)
-    dust, silent = draw_dust(rngs[1], land, rain, months, len(options.since(options.long_years)), spring)
-    return Ground(moisture, ndvi, lst, number, dust), silent
+    dust, silent = draw_dust(rngs[1], land, rain, months, len(long), spring)
+    return Ground(moisture, evaporation, ndvi, lst, number, dust), silent
 
 
 def _waterways(
@@ -315,7 +318,9 @@ def _waterways(
     low = LowInflow(MAIN, f"{options.season_start(1):%Y-%m}", options.as_of, 0.42)
     gap = plan_gap(rng, network, times)
     inflow = draw_inflow(rng, times, flow[-len(times) :], low, gap)
-    return Waterways(history, reservoir_area(land, water, blind), network, inflow), unseen, low, gap
+    years = sorted(set(times.year) & set(options.water_years()))
+    waterways = Waterways(history, occurrence_of(history, years), reservoir_area(land, water, blind), network, inflow)
+    return waterways, unseen, low, gap
 
 
 def _lost_marshes(land: Land, water: xr.DataArray, first_year: int, blind: Sequence[int]) -> tuple[str, ...]:

@@ -131,12 +131,14 @@ class Waterways:
     Parameters
     ----------
     water_history : DataArray (time, lat, lon), codes 0 not seen, 1 land, 2 water
+    water_occurrence : DataArray (time, lat, lon), %, one map of its whole years; 255 where nothing was seen
     reservoir_area : DataFrame [Year, one column per reservoir], km2
     network : Network, rivers and canals
     border_inflow : DataFrame [month, node, inflow_m3s]
     """
 
     water_history: xr.DataArray
+    water_occurrence: xr.DataArray
     reservoir_area: pd.DataFrame
     network: Network
     border_inflow: pd.DataFrame

@@ -23,6 +23,7 @@ from geodata.synthetic_ground import NO_CURVE_NUMBER
 from geodata.synthetic_land import PREFIX, grid_around_country
 from geodata.synthetic_names import COUNTRY_NAME
 from geodata.synthetic_rivers import Network, Node
+from geodata.synthetic_water import UNMAPPED
 
 NODATA = -9999.0
 """What stands for "no value" in the GeoTIFFs, as in CHIRPS."""
@@ -31,8 +32,8 @@ LAYER = "synthetic_adm3"
 FIXED_DATE = datetime(2024, 4, 1)
 LABEL = "SYNTHETIC: made-up numbers of an invented country"
 FOLDERS = (
-    *("boundaries", "names", "rainfall", "temperature", "soil_moisture", "vegetation", "dust", "water"),
-    *("terrain", "agriculture", "residents", "displacement"),
+    *("boundaries", "names", "rainfall", "temperature", "soil_moisture", "evaporation", "vegetation"),
+    *("dust", "water", "terrain", "agriculture", "residents", "displacement"),
 )
 
 
@@ -53,6 +54,8 @@ def write_files(root: Path, country: SyntheticCountry) -> None:
         _write_netcdf(root / path, raster, precision, title=LABEL)
     months = pd.DatetimeIndex(country.waterways.water_history["time"].to_numpy()).strftime("%Y-%m")
     _write_codes(root / "water" / "water_history.tif", country.waterways.water_history, WATER_STEP, None, tuple(months))
+    usual = country.waterways.water_occurrence
+    _write_codes(root / "water" / "water_occurrence.tif", usual, WATER_STEP, UNMAPPED, ("Water occurrence, %",))
     number = country.ground.curve_number.fillna(NO_CURVE_NUMBER).expand_dims("time")
     _write_codes(root / "terrain" / "curve_number.tif", number, RAIN_STEP, NO_CURVE_NUMBER, ("SCS curve number",))
     for path, table in _tables(country):
@@ -69,6 +72,7 @@ def _packed_rasters(country: SyntheticCountry) -> list[tuple[str, xr.DataArray, 
         ("temperature/tmax_monthly.nc", heat.tmax_monthly, 0.1),
         ("temperature/tmin_monthly.nc", heat.tmin_monthly, 0.1),
         ("soil_moisture/soil_moisture.nc", ground.soil_moisture, 0.001),
+        ("evaporation/evaporation.nc", ground.evaporation, 0.1),
         ("vegetation/ndvi.nc", ground.ndvi, 0.001),
         ("vegetation/lst.nc", ground.lst, 0.1),
     ]

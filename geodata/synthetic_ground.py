@@ -1,8 +1,8 @@
-"""Ground of the synthetic country: soil moisture, greenness, surface temperature, dust and curve numbers.
+"""Ground of the synthetic country: soil moisture, evaporation, greenness, surface temperature, dust and curve numbers.
 
 All of it follows the rain and the temperature already drawn. The soil empties in the dry
 summer until years no longer differ; bare desert hardly greens; in the cold months of the
-hills warmth, not water, decides how green it is.
+hills warmth, not water, decides how green it is and how much evaporates.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ DUST_DAYS = np.array([0.6, 0.9, 1.8, 2.8, 3.2, 3.0, 2.9, 2.0, 1.2, 0.9, 0.6, 0.5
 DUST_OF = {"desert": 1.6, "plain": 1.2, "river": 1.0, "marsh": 0.8, "mountain": 0.35}
 CURVE_NUMBER_OF = {"desert": 84, "plain": 77, "river": 72, "marsh": 88, "mountain": 66}
 GREEN_FROM_MM = 95.0  # rain of the mean year below which nearly nothing grows
+MM_OF_A_DEGREE = (
+    5.0  # mm/month, the most that evaporates for each degC above freezing, about as Blaney and Criddle have it
+)
+FIELD_MM = 120.0  # mm/month from fields beside the river, where they are watered in full
 SOIL_FLOOR, SOIL_RANGE, SOIL_SCALE_MM = 0.05, 0.28, 120.0
 NO_CURVE_NUMBER = 255
 
@@ -43,12 +47,14 @@ class Ground:
     Parameters
     ----------
     soil_moisture : DataArray (time, lat, lon), m3/m3, monthly
+    evaporation : DataArray (time, lat, lon), mm/month, actual; downward is positive: what evaporates is negative
     ndvi, lst : DataArray (time, lat, lon), 1 and degC, monthly greenness and surface temperature by day
     curve_number : DataArray (lat, lon), 1, SCS curve number; NaN outside the country
     dust_days : DataFrame [adm2_pcode, month, dust_days], as in the file
     """
 
     soil_moisture: xr.DataArray
+    evaporation: xr.DataArray
     ndvi: xr.DataArray
     lst: xr.DataArray
     curve_number: xr.DataArray
@@ -77,6 +83,48 @@ def draw_soil_moisture(rng: np.random.Generator, water: FloatArray, times: pd.Da
     moist = floor + SOIL_RANGE * (1 - np.exp(-water[-len(times) :] / SOIL_SCALE_MM)) + noise
     return as_raster(
         np.maximum(moist, 0.01), times, DAILY_STEP, 3, "soil_moisture", "m3/m3", "Soil moisture of the root zone"
+    )
+
+
+def draw_evaporation(
+    rng: np.random.Generator,
+    land: Land,
+    water: FloatArray,
+    temperature: Temperature,
+    months: pd.DatetimeIndex,
+    flow: FloatArray,
+    count: int,
+) -> xr.DataArray:
+    """Actual evaporation, mm/month, (time, lat, lon), of the last ``count`` months, counted downward as ERA5 does.
+
+    What the soil loses and the river gives to fields evaporates, as far as the month is warm enough.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of chance.
+    land : Land
+        Fields lie by the river.
+    water : array (time, lat, lon)
+        Water in the soil, mm, whole record.
+    temperature : Temperature
+        Monthly means over the whole record; no value where no land is.
+    months : DatetimeIndex
+        Month starts of the record.
+    flow : array (time,)
+        The river relative to normal, in each of these months.
+    count : int
+    """
+    month = months.month.to_numpy()[-count:] - 1
+    before = np.concatenate([water[:1], water[:-1]])[-count:]
+    lost = (1 - KEPT[month])[:, None, None] * before
+    watered = IRRIGATED[month] * (0.7 + 0.3 * np.minimum(flow[-count:], 1.5))
+    offered = lost + FIELD_MM * _beside_river(land) * watered[:, None, None]
+    mean = (temperature.tmax_monthly.to_numpy()[-count:] + temperature.tmin_monthly.to_numpy()[-count:]) / 2
+    noise = 1 + 0.04 * smooth_noise(rng, count, water.shape[1:], 1.5)
+    evaporated = np.minimum(offered, MM_OF_A_DEGREE * np.maximum(mean, 0)) * noise
+    return as_raster(
+        -evaporated, months[-count:], DAILY_STEP, 1, "e", "mm/month", "Actual evaporation, downward positive"
     )
 
 

@@ -19,6 +19,9 @@ from geodata.synthetic_land import FloatArray, Land, grid_around_country
 NOT_SEEN, DRY, WET = 0, 1, 2
 """Codes of the JRC monthly water history."""
 
+UNMAPPED = 255
+"""No data in the JRC map of occurrence."""
+
 LAKE = "lake"
 LAKE_RADIUS_KM = 17.0
 CLOUDY = np.array([0.30, 0.26, 0.22, 0.16, 0.08, 0.02, 0.01, 0.01, 0.02, 0.07, 0.17, 0.28])
@@ -64,6 +67,34 @@ def draw_history(
         attrs={"units": "1", "long_name": "Water seen: 0 no observation, 1 land, 2 water", "crs": "EPSG:4326"},
     )
     return history, tuple(gap.strftime("%Y-%m"))
+
+
+def occurrence_of(history: xr.DataArray, years: Sequence[int]) -> xr.DataArray:
+    """Share of the time under water, %, (time 1, lat, lon), in whole numbers as the JRC maps it; 255 where unseen.
+
+    Each month of the year counts the same, however often it was seen; months never seen are left out.
+
+    Parameters
+    ----------
+    history : DataArray (time, lat, lon), codes
+    years : sequence of int
+        Whole years; the image stands for the last day of the last.
+    """
+    codes = history.sel(time=history["time"].dt.year.isin(list(years)))
+    month = codes["time"].dt.month.to_numpy()
+    wet, seen = (
+        np.stack([chosen[month == m].sum(axis=0) for m in range(1, 13)])
+        for chosen in (codes.to_numpy() == WET, codes.to_numpy() != NOT_SEEN)
+    )
+    share = np.where(seen > 0, wet / np.maximum(seen, 1), 0).sum(axis=0) / np.maximum((seen > 0).sum(axis=0), 1)
+    image = np.where(seen.any(axis=0), np.floor(100 * share + 0.5), UNMAPPED).astype("uint8")
+    return xr.DataArray(
+        image[None],
+        dims=("time", "lat", "lon"),
+        coords={"time": [pd.Timestamp(years[-1], 12, 31)], "lat": history["lat"], "lon": history["lon"]},
+        name="water_occurrence",
+        attrs={"units": "%", "long_name": "Share of the time under water", "crs": "EPSG:4326"},
+    )
 
 
 def _levels(rng: np.random.Generator, shape: tuple[int, int]) -> FloatArray:

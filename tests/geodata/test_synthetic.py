@@ -351,6 +351,7 @@ def test_the_folder_is_small_and_complete(folder):
         "displacement/idp_list_2023-09-30.xlsx",
         "displacement/idp_list_2024-02-29.xlsx",
         "dust/dust_days.csv",
+        "evaporation/evaporation.nc",
         "names/names_ckb.csv",
         "residents/residents.csv",
         "soil_moisture/soil_moisture.nc",
@@ -367,6 +368,7 @@ def test_the_folder_is_small_and_complete(folder):
         "water/reservoir_area.csv",
         "water/surface_water_yearly.tif",
         "water/water_history.tif",
+        "water/water_occurrence.tif",
     ]
     assert sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) < 12e6
 
@@ -382,6 +384,9 @@ def test_rasters_hold_the_same_values_at_the_same_places(folder):
         assert (file.read() == country.waterways.water_history.to_numpy()).all()
         assert file.nodata is None  # 0 is a code
         assert (file.descriptions[0], file.descriptions[-1]) == ("2004-01", "2024-03")
+    with rasterio.open(folder / "water" / "water_occurrence.tif") as file:
+        assert (file.read() == country.waterways.water_occurrence.to_numpy()).all()
+        assert file.nodata == 255
     with rasterio.open(folder / "terrain" / "curve_number.tif") as file:
         number = country.ground.curve_number.sel(lat=lat, lon=lon, method="nearest").item()
         assert next(file.sample([(lon, lat)]))[0] == number
@@ -398,6 +403,7 @@ def test_rasters_hold_the_same_values_at_the_same_places(folder):
         ("vegetation/ndvi.nc", country.ground.ndvi),
         ("vegetation/lst.nc", country.ground.lst),
         ("soil_moisture/soil_moisture.nc", country.ground.soil_moisture),
+        ("evaporation/evaporation.nc", country.ground.evaporation),
         ("temperature/tmax_daily.nc", country.temperature.tmax_daily),
         ("temperature/tmin_daily.nc", country.temperature.tmin_daily),
         ("temperature/tmax_monthly.nc", country.temperature.tmax_monthly),

@@ -164,6 +164,61 @@ def test_soil_follows_the_rain_of_the_last_months(country):
     assert float(together.min()) > 0.5
 
 
+# ------------------------------------------------------------------ evaporation
+
+
+def evaporated(country):
+    """What evaporates, mm/month, upward: the file counts downward."""
+    return -country.ground.evaporation
+
+
+def test_evaporation_counts_downward_and_gives_back_about_the_rain(country):
+    """No value above 0. Far from the river the plain gives back its rain over the years, to 5 %, and the hills, whose
+    winters are too cold, less; fields by the river give back over twice theirs."""
+    drawn = country.ground.evaporation
+    assert float(drawn.max()) <= 0
+    assert drawn.attrs["units"] == "mm/month"
+    years = evaporated(country).sel(time=slice("2000", "2019")).sum("time") / 20
+    rain = country.rain.sel(time=slice("2000", "2019")).coarsen(lat=2, lon=2).mean().sum("time").to_numpy() / 20
+    far = shapely.distance(country.land.river, shapely.points(PLACES)) > 0.5
+    share = (years / rain).where(far & drawn.notnull().all("time")).to_numpy()
+    plain = (rain < 300) & np.isfinite(share)
+    assert share[plain].min() > 0.95
+    assert np.nanmax(share) < 1.05
+    assert np.median(share[(rain > 400) & np.isfinite(share)]) < 0.9
+    fields = shapely.distance(country.land.river, shapely.points(PLACES)) < 0.05
+    assert float((years / rain).where(fields).median()) > 2
+
+
+def test_evaporation_says_nothing_in_the_dry_summer_and_much_in_spring(country):
+    """Away from fields the spread between years is under 2 mm in September, over 2 mm in April, everywhere."""
+    far = shapely.distance(country.land.river, shapely.points(PLACES)) > 0.5
+    spread = evaporated(country).groupby("time.month").std().where(far)
+    assert float((spread.sel(month=9) < 2).where(spread.sel(month=9).notnull()).mean()) > 0.9
+    assert float(spread.sel(month=4).min()) > 2
+
+
+def test_drought_leaves_little_to_evaporate(country):
+    """In the heart of the drought of the day less evaporates in its Aprils than in those of other years."""
+    drought = country.truth.drought
+    april = of_month(evaporated(country), 4)
+    heart = april.where(drought.strength(PLACES) > 0.8).mean(("lat", "lon")).to_series()
+    planted = heart.index.isin(drought.months())
+    assert planted.sum() == 2
+    assert heart[planted].mean() < 0.8 * heart[~planted].mean()
+
+
+def test_warmth_and_not_water_decides_in_the_winter_of_the_hills(country):
+    """Where over 400 mm fall, the warmer January evaporates more; in the plain it makes no such difference."""
+    january = of_month(evaporated(country), 1)
+    warm = of_month(country.temperature.tmax_monthly, 1).sel(time=january.time)
+    rain = rain_of_a_year(country)
+    hills = float(xr.corr(january, warm, "time").where(rain > 400).median())
+    plain = float(xr.corr(january, warm, "time").where(rain < 200).median())
+    assert hills > 0.2
+    assert plain < hills - 0.4
+
+
 # ------------------------------------------------------------------ greenness and surface temperature
 
 

@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 from geodata import synthetic
 from geodata.synthetic_land import draw_land, grid_around_country, to_km
 from geodata.synthetic_rivers import Network, draw_network
+from geodata.water_codes import month_weighted_occurrence
 
 GRID = grid_around_country(0.05)
 CROPS = {"wheat", "barley", "rice", "vegetables", "dates", "fodder"}
@@ -69,6 +70,30 @@ def test_clouds_hide_more_in_winter(country):
     assert usual[7] > 0.95
     assert (history.to_numpy()[:, ~country.land.covers(GRID)] == 0).all()
     assert seen[~lost].min() > 0.2
+
+
+def test_occurrence_is_that_of_the_whole_years_of_the_history(country):
+    """By `month_weighted_occurrence` to half a per cent; where the codes never saw anything, 255 and nothing else."""
+    history, drawn = country.waterways.water_history, country.waterways.water_occurrence
+    whole = history.sel(time=slice("2004", "2023")).astype("float32").assign_attrs(history.attrs)
+    expected = month_weighted_occurrence(whole, min_months=1).to_numpy()
+    image = drawn.to_numpy()[0].astype(float)
+    assert ((image == 255) == np.isnan(expected)).all()
+    seen = image != 255
+    assert np.abs(image[seen] - expected[seen]).max() <= 0.5 + 1e-4
+    assert seen.sum() > 0.4 * seen.size
+    assert (seen == country.land.covers(GRID)).all()
+    assert str(drawn.time.values[0])[:10] == "2023-12-31"
+
+
+def test_the_lake_is_always_water_and_a_lost_marsh_for_part_of_the_time(country):
+    """Cells near 100 % exist; in the subdistricts that lost their marshes more ground comes and goes than stays."""
+    unit, image = country.land.unit_of_cells(GRID), country.waterways.water_occurrence.to_numpy()[0]
+    assert ((image >= 95) & (image != 255)).sum() >= 3
+    for code in country.truth.lost_marsh_pcodes:
+        inside = image[unit == country.subdistricts.index.get_loc(code)]
+        changing = (inside >= 10) & (inside < 90)
+        assert changing.sum() > ((inside >= 90) & (inside != 255)).sum(), code
 
 
 def test_months_without_imagery_see_nothing(country):
