@@ -77,7 +77,7 @@ def test_the_boxes_and_the_triangle_of_the_methods():
     triangle = shapely.Polygon((corners - [0, 5]) * UNIT)
     weights = zonal_weights(grid_of(HUNDRED), _units(triangle))
     assert weights.fractions.sum() == pytest.approx(2.0, abs=1e-6)
-    assert zonal_sum(HUNDRED, weights).value.item() == pytest.approx(119.5, abs=1e-4)
+    assert zonal_sum(HUNDRED, weights).value.item() == pytest.approx(119.5, abs=1e-6)
 
 
 def test_the_covered_area_of_a_circle_is_its_area():
