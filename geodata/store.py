@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import netCDF4
 import numpy as np
 import pyarrow
 import pyogrio
@@ -120,7 +121,7 @@ def _require_whole(path: Path, expected: object) -> None:
 # ------------------------------------------------------------------ cubes
 
 
-def write_cube(cube: xr.Dataset, path: Path) -> Path:
+def write_cube(cube: xr.Dataset, path: Path, *, packed: bool = True) -> Path:
     """Write the waist as NetCDF 4, CF 1.11; refused with ContractError unless `check_cube` passes.
 
     Parameters
@@ -129,31 +130,33 @@ def write_cube(cube: xr.Dataset, path: Path) -> Path:
         Values with their `<name>_status` flags (int8, kept as such).
     path : Path
         Where to; folders are made.
+    packed : bool
+        Compressed; False for what is read back and removed before a run ends.
 
     Returns
     -------
     Path, as given
     """
     check_cube(cube)
-    return write_dataset(cube, path)
+    return write_dataset(cube, path, packed=packed)
 
 
-def write_dataset(dataset: xr.Dataset, path: Path) -> Path:
+def write_dataset(dataset: xr.Dataset, path: Path, *, packed: bool = True) -> Path:
     """Write any dataset as NetCDF 4 whose bytes depend on nothing but its content."""
     plain = dataset.drop_encoding()
     plain.attrs = {"Conventions": "CF-1.11", **_plain_attributes(dataset.attrs)}
     for name in plain.variables:
         plain[name].attrs = _plain_attributes(plain[name].attrs)
-    encoding = {name: _encoding(plain[name]) for name in plain.variables}
+    encoding = {name: _encoding(plain[name], packed) for name in plain.variables}
     with writing(path) as target:
         target.unlink(missing_ok=True)
         plain.to_netcdf(target, engine="netcdf4", format="NETCDF4", encoding=encoding)
-        with xr.open_dataset(target, engine="netcdf4") as back:
+        with netCDF4.Dataset(target) as back:
             _require_whole(target, set(back.variables) == set(plain.variables))
     return path
 
 
-def _encoding(variable: xr.DataArray) -> dict[str, Any]:
+def _encoding(variable: xr.DataArray, packed: bool) -> dict[str, Any]:
     kind = variable.dtype.kind
     if kind == "M":
         return {
@@ -164,8 +167,8 @@ def _encoding(variable: xr.DataArray) -> dict[str, Any]:
         }
     if kind in "OUST":
         return {"dtype": "S1"}  # text of fixed width: CF readers of every age can read it
-    packed = {"zlib": True, "complevel": 4} if variable.ndim else {}
-    return {**packed, "_FillValue": np.array(np.nan, variable.dtype)[()] if kind == "f" else None}
+    smaller = {"zlib": True, "complevel": 4} if packed and variable.ndim else {}
+    return {**smaller, "_FillValue": np.array(np.nan, variable.dtype)[()] if kind == "f" else None}
 
 
 def _plain_attributes(attributes: Mapping[Any, Any]) -> dict[str, Any]:
@@ -179,6 +182,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return json.dumps(value, ensure_ascii=False, sort_keys=True)
     return value.isoformat() if isinstance(value, date) else value
+
+
+def names_in(path: Path) -> list[str]:
+    """Names of the variables and coordinates of what `write_dataset` wrote; the values stay where they are."""
+    with netCDF4.Dataset(path) as stored:
+        return [str(name) for name in stored.variables]
 
 
 def read_cube(path: Path) -> xr.Dataset:
