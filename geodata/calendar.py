@@ -67,8 +67,14 @@ def period_ends(starts: pd.DatetimeIndex, cadence: str) -> pd.DatetimeIndex:
     >>> period_ends(pd.DatetimeIndex(["2020-02-01"]), "month")[0].date().isoformat()
     '2020-02-29'
     """
-    ends = [next_period(start, cadence) - pd.Timedelta(days=1) for start in starts]
-    return pd.DatetimeIndex(ends).as_unit("ns")
+    one_day = pd.Timedelta(days=1)
+    month_ends = starts - pd.to_timedelta(starts.day - 1, unit="D") + pd.DateOffset(months=1) - one_day
+    ends = {
+        "year": starts + pd.DateOffset(years=1) - one_day,
+        "month": month_ends,
+        "dekad": month_ends.where(starts.day >= 21, starts + 9 * one_day),
+    }
+    return pd.DatetimeIndex(ends.get(cadence, starts).values).as_unit("ns")
 
 
 def month_axis(first: str | pd.Timestamp, as_of: str | pd.Timestamp) -> pd.DatetimeIndex:
