@@ -111,9 +111,8 @@ def _on_grid(shape: Any) -> Any:
 def _with_vertices_of(i: int, tree: shapely.STRtree, shapes: npt.NDArray[Any]) -> Any:
     cell = 10.0**-_GRID_DECIMALS
     near = shapes[[j for j in tree.query(shapes[i], predicate="dwithin", distance=cell) if j != i]]
-    vertices = np.unique(shapely.get_coordinates(near), axis=0)
-    own = np.unique(shapely.get_coordinates(shapes[i]), axis=0)
-    foreign = shapely.points(_not_in(vertices, own))
+    vertices, own = (np.unique(_as_numbers(part)) for part in (near, shapes[i]))
+    foreign = shapely.points(_as_points(np.setdiff1d(vertices, own, assume_unique=True)))
     boundary = shapes[i].boundary
     shapely.prepare(boundary)
     on_border = foreign[shapely.dwithin(boundary, foreign, 0.9 * cell)]
@@ -123,10 +122,13 @@ def _with_vertices_of(i: int, tree: shapely.STRtree, shapes: npt.NDArray[Any]) -
     return snapped if snapped.is_valid and not snapped.is_empty else shapes[i]
 
 
-def _not_in(vertices: Arc, own: Arc) -> Arc:
-    as_one = np.dtype([("x", "f8"), ("y", "f8")])
-    known = np.isin(np.ascontiguousarray(vertices).view(as_one).ravel(), np.ascontiguousarray(own).view(as_one).ravel())
-    return vertices[~known]
+def _as_numbers(shapes: Any) -> npt.NDArray[np.complex128]:
+    """Vertices as complex numbers, which sort by x and then y in one step."""
+    return np.ascontiguousarray(shapely.get_coordinates(shapes)).view(np.complex128).ravel()
+
+
+def _as_points(numbers: npt.NDArray[np.complex128]) -> Arc:
+    return np.ascontiguousarray(numbers).view(np.float64).reshape(-1, 2)
 
 
 def _owners(units: Sequence[Rings], arcs: int) -> list[list[int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 
 
 def tenths(value: float) -> int:
@@ -16,6 +17,7 @@ def tenths(value: float) -> int:
     return int(Decimal(repr(float(value))).scaleb(1).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
+@lru_cache(maxsize=100_000)  # a printed table says the same few numbers over and over
 def half_up(value: float, ndigits: int = 1) -> float:
     """``value`` to ``ndigits`` decimals, half up; the one rounding of a product.
 
