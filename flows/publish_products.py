@@ -6,6 +6,10 @@ import json
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -19,7 +23,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 
 from geodata.schema import Finding, Manifest
 from geodata.simplify import simplify
-from geodata.store import read_cube, write_cube, write_geopackage, write_geoparquet, writing
+from geodata.store import names_in, read_cube, write_cube, write_geopackage, write_geoparquet, writing
 from maps.page import HazardWords, SitePage, standard_layers
 from maps.site import build_site
 from maps.tables import publishable, write_csv, write_hxl_csv, write_xlsx
@@ -56,13 +60,15 @@ def publish_products(work: str) -> None:
     cube = whole_cube(plan, work, sources)
     subdistricts = gpd.read_parquet(stage(work) / "subdistricts.parquet")
     manifest = manifest_of(plan, sources, cube, dimensions(cube))
-    table = whole_table(plan, work, cube, subdistricts)
+    table = whole_table(plan, work, cube, subdistricts, measurements(work, sources))
     reading = json.loads((stage(work) / "reading.json").read_text("utf-8"))
 
-    publish_tables(plan, folder, manifest, table, subdistricts)
+    # Compressing the cube leaves the interpreter free; nothing beside it may touch another NetCDF file.
+    with beside(publish_cube, folder, cube.assign_attrs(notice=notice(manifest))):
+        publish_tables(plan, folder, manifest, table, subdistricts)
+        publish_indicators(folder, cube, notice(manifest))
+        publish_site(plan, folder, manifest, table, cube, subdistricts)
     publish_further_tables(plan, work, cube, subdistricts, notice(manifest))
-    publish_cube(folder, cube.assign_attrs(notice=notice(manifest)))
-    publish_site(plan, folder, manifest, table, cube, subdistricts)
     publish_rasters(plan, work, notice(manifest))
     publish_learnt(work, notice(manifest))
     households = {day: told for day, told in reading["households"].items() if day <= plan.as_of_end.isoformat()}
@@ -104,8 +110,10 @@ def whole_cube(plan: Plan, work: str, sources: dict[str, xr.Dataset]) -> xr.Data
 
 
 @computing("whole-table")
-def whole_table(plan: Plan, work: str, cube: xr.Dataset, subdistricts: gpd.GeoDataFrame) -> pd.DataFrame:
-    """The score table of the as-of month, unrounded."""
+def whole_table(
+    plan: Plan, work: str, cube: xr.Dataset, subdistricts: gpd.GeoDataFrame, measured: Collection[str]
+) -> pd.DataFrame:
+    """The score table of the as-of month, unrounded; of what was measured, only the facts behind each hazard."""
     words = pd.read_parquet(stage(work) / "words.parquet").join(read_reasons(work))
     return score_table(
         cube,
@@ -113,7 +121,7 @@ def whole_table(plan: Plan, work: str, cube: xr.Dataset, subdistricts: gpd.GeoDa
         subdistricts,
         hazards=tuple(plan.settings.hazards),
         class_cut_points=plan.settings.risk.class_cut_points,
-        left_out=set(measurements(plan, work)) - set(facts(plan)),
+        left_out=set(measured) - set(facts(plan)),
     )
 
 
@@ -147,11 +155,16 @@ def publish_further_tables(plan: Plan, work: str, cube: xr.Dataset, subdistricts
 
 @computing("publish-cube")
 def publish_cube(folder: Path, cube: xr.Dataset) -> None:
-    """The cube, and its last months as a long table."""
+    """The cube."""
     write_cube(cube, folder / "cube.nc")
+
+
+@computing("publish-indicators")
+def publish_indicators(folder: Path, cube: xr.Dataset, words: str) -> None:
+    """The last months of the cube as a long table."""
     with writing(folder / "tables" / "indicators.parquet") as path:
         rows = long_table(cube, INDICATOR_MONTHS)
-        rows.attrs = {"notice": cube.attrs["notice"]}
+        rows.attrs = {"notice": words}
         rows.to_parquet(path, index=False, compression="zstd")
 
 
@@ -195,19 +208,26 @@ def publish_rasters(plan: Plan, work: str, words: str) -> None:
 # ------------------------------------------------------------------ pieces
 
 
+@contextmanager
+def beside(step: Callable[..., None], *given: Any) -> Iterator[None]:
+    """Do a step in a thread while the block runs; what it raises is raised at the block's end."""
+    with ThreadPoolExecutor(1) as thread:
+        done = thread.submit(copy_context().run, step, *given)
+        yield
+        done.result()
+
+
 def source_cubes(plan: Plan, work: str) -> dict[str, xr.Dataset]:
     """Every source as it was read, on its own time axis."""
     return {name: read_cube(stage(work) / f"{name}.nc") for name in plan.settings.sources}
 
 
-def measurements(plan: Plan, work: str) -> list[str]:
+def measurements(work: str, sources: Mapping[str, xr.Dataset]) -> list[str]:
     """Variables of the sources and of the indices: too many for a table that people read."""
-    hazards = read_cube(stage(work) / "hazards.nc")
-    own = [str(v) for v in hazards.data_vars if not str(v).startswith("hazard")]
-    cubes = source_cubes(plan, work)
+    own = [name for name in names_in(stage(work) / "hazards.nc") if not name.startswith("hazard")]
     balance = water_balance(work)
     own += [] if balance is None else [f"water_{v}" for v in balance.data_vars]
-    return own + [str(v) for name in cubes if name not in (RESIDENTS, DISPLACEMENT) for v in cubes[name].data_vars]
+    return own + [str(v) for name in sources if name not in (RESIDENTS, DISPLACEMENT) for v in sources[name].data_vars]
 
 
 def facts(plan: Plan) -> list[str]:
