@@ -98,9 +98,9 @@ def balance_water(work: str) -> None:
     if coefficients is None:
         return
     cube, nodes = balance(plan, work, coefficients, plan.settings.water_balance or BalanceOptions())
-    write_cube(cube, stage(work) / "water_balance.nc")
+    write_cube(cube, stage(work) / "water_balance.nc", packed=False)
     if nodes is not None:
-        write_dataset(nodes, stage(work) / "water_nodes.nc")
+        write_dataset(nodes, stage(work) / "water_nodes.nc", packed=False)
     known = cube["supply"].isel(time=-1).notnull().any("scenario")
     log.info("Water balance: supply of %d of %d subdistricts", int(known.sum()), known.size)
 

@@ -39,7 +39,7 @@ def compute_hazards(work: str) -> None:
     (stage(work) / "hazards.json").write_text(json.dumps([asdict(f) for f in findings]), "utf-8")
     cube = together(apart(told), tuple(plan.settings.hazards))
     check_cube(cube)
-    write_cube(cube, stage(work) / "hazards.nc")
+    write_cube(cube, stage(work) / "hazards.nc", packed=False)
     log.info("Hazards assessed: %s", ", ".join(hazards))
 
 
@@ -50,7 +50,7 @@ def assess(plan: Plan, name: str, work: str) -> xr.Dataset:
     inputs = inputs_by_subdistrict(name, block, plan, work)
     learnt = learn(name, block, plan, work, "subdistricts", lambda: inputs)
     save_learnt(name, learnt, work)
-    return hazard_on_months(name, inputs, block, axis_of(block, plan), plan, learnt)
+    return labelled(hazard_on_months(name, inputs, block, axis_of(block, plan), plan, learnt), name, block)
 
 
 @computing("compute-indicator")
@@ -66,13 +66,15 @@ def indicate(plan: Plan, name: str, work: str) -> xr.Dataset:
         told = method.named(name, indices)
     else:
         told = method.scores(name, indices, block).drop_vars([f"hazard_{name}", f"hazard_{name}_status"])
-    return labelled(without_doubtful_years(told.assign_attrs(own.attrs), own, method.scored, source), block)
+    return labelled(without_doubtful_years(told.assign_attrs(own.attrs), own, method.scored, source), name, block)
 
 
-def labelled(indices: xr.Dataset, block: HazardOptions) -> xr.Dataset:
-    """Indices that say in whose name they stand in the cube."""
-    for name in [v for v in indices.data_vars if "long_name" in indices[v].attrs and block.label]:
-        indices[name] = indices[name].assign_attrs(comment=block.label.get("en", next(iter(block.label.values()))))
+def labelled(indices: xr.Dataset, name: str, block: HazardOptions) -> xr.Dataset:
+    """Indices and scores that say which block they are of, and in whose name they stand in the cube."""
+    label = block.label.get("en", next(iter(block.label.values()), ""))
+    for variable in [v for v in indices.data_vars if "long_name" in indices[v].attrs]:
+        said = {"comment": label} if label else {}
+        indices[variable] = indices[variable].assign_attrs(block=name, **said)
     return indices
 
 

@@ -27,7 +27,7 @@ def issue_warnings(work: str) -> None:
     plan = load_plan(work)
     hazards = read_cube(stage(work) / "hazards.nc")
     alerts, reasons = levels(plan, hazards)
-    write_cube(alerts, stage(work) / "warnings.nc")
+    write_cube(alerts, stage(work) / "warnings.nc", packed=False)
     stored = reasons.assign(reason_values=[json.dumps(v, sort_keys=True) for v in reasons["reason_values"]])
     stored.to_parquet(stage(work) / "reasons.parquet")
     now = alerts["alert_level"].isel(time=-1)

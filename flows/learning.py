@@ -54,7 +54,7 @@ def learn(
 def save_learnt(name: str, learnt: Learnt | None, work: str) -> None:
     """Keep the parameters of the subdistricts for `publish_learnt`."""
     for key, values in (learnt or {}).items():
-        write_dataset(values, stage(work) / CALIBRATION / name / f"{key}.nc")
+        write_dataset(values, stage(work) / CALIBRATION / name / f"{key}.nc", packed=False)
 
 
 def publish_learnt(work: str, notice: str) -> None:

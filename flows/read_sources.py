@@ -43,7 +43,7 @@ def read_sources(work: str) -> None:
     write_geoparquet(country.subdistricts, place / "subdistricts.parquet")
     for name, cube in country.cubes.items():
         write = write_cube if "pcode" in cube.dims and "node" not in cube.dims else write_dataset
-        write(cube, place / f"{name}.nc")
+        write(cube, place / f"{name}.nc", packed=False)
     (place / "reading.json").write_text(
         json.dumps(
             {

@@ -42,7 +42,7 @@ def score_risk(work: str) -> None:
     scores = score(plan, people)
     check_cube(scores)
     scores, words = explain(plan, scores, work)
-    write_cube(scores, stage(work) / "scores.nc")
+    write_cube(scores, stage(work) / "scores.nc", packed=False)
     words.to_parquet(stage(work) / "words.parquet")
     log.info("Risk of %d subdistricts", int(scores["risk"].isel(time=-1).notnull().sum()))
 
