@@ -98,9 +98,7 @@ def reindexed(values: xr.Dataset, times: pd.DatetimeIndex) -> xr.Dataset:
     flags = [name for name in values.data_vars if str(name).endswith("_status")]
     fill = {name: Status.input_missing if name in flags else float("nan") for name in values.data_vars}
     out = values.reindex(time=times, fill_value=fill)
-    for name in flags:
-        out[name] = out[name].astype("int8").assign_attrs(status_attrs())
-    return out
+    return out.assign({name: out[name].astype("int8").assign_attrs(status_attrs()) for name in flags})
 
 
 def every_period(starts: pd.DatetimeIndex, cadence: str) -> pd.DatetimeIndex:
