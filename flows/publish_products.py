@@ -26,10 +26,11 @@ from geodata.simplify import simplify
 from geodata.store import names_in, read_cube, write_cube, write_geopackage, write_geoparquet, writing
 from maps.page import HazardWords, SitePage, standard_layers
 from maps.site import build_site
-from maps.tables import publishable, write_csv, write_hxl_csv, write_xlsx
+from maps.tables import publishable, write_csv, write_hxl_csv, write_records, write_xlsx
 from maps.words import notice
 from models.hazards import HAZARDS
 
+from .dictionary import dictionary, meanings
 from .further_tables import publish_balance, publish_return_levels, publish_runs, publish_usable_months, water_balance
 from .gaps import gaps_of
 from .indicators import long_table
@@ -65,7 +66,7 @@ def publish_products(work: str) -> None:
 
     # Compressing the cube leaves the interpreter free; nothing beside it may touch another NetCDF file.
     with beside(publish_cube, folder, cube.assign_attrs(notice=notice(manifest))):
-        publish_tables(plan, folder, manifest, table, subdistricts)
+        publish_tables(plan, folder, manifest, table, subdistricts, dictionary(cube, plan.settings))
         publish_indicators(folder, cube, notice(manifest))
         publish_site(plan, folder, manifest, table, cube, subdistricts)
     publish_further_tables(plan, work, cube, subdistricts, notice(manifest))
@@ -127,9 +128,14 @@ def whole_table(
 
 @computing("publish-tables")
 def publish_tables(
-    plan: Plan, folder: Path, manifest: Manifest, table: pd.DataFrame, subdistricts: gpd.GeoDataFrame
+    plan: Plan,
+    folder: Path,
+    manifest: Manifest,
+    table: pd.DataFrame,
+    subdistricts: gpd.GeoDataFrame,
+    vocabulary: pd.DataFrame,
 ) -> None:
-    """CSV with its HXL twin, XLSX, GeoPackage and GeoParquet of the same rounded rows."""
+    """CSV with its HXL twin, XLSX, GeoPackage and GeoParquet of the same rounded rows, and what all variables mean."""
     place = folder / "tables"
     labels = {name: block.label["en"] for name, block in plan.settings.hazards.items() if "en" in block.label}
     rows = publishable(table, labels=labels)
@@ -138,7 +144,9 @@ def publish_tables(
     with writing(place / "subdistricts.csv"):
         write_csv(rows, place / "subdistricts.csv")
         write_hxl_csv(rows, place / "subdistricts_hxl.csv")
-        write_xlsx(rows, manifest, place / "subdistricts.xlsx")
+        write_xlsx(rows, manifest, place / "subdistricts.xlsx", meanings(vocabulary))
+    with writing(place / "dictionary.csv") as path:
+        write_records(vocabulary.assign(notice=notice(manifest)), path)
     shapes = gpd.GeoDataFrame(rows, geometry=subdistricts.geometry, crs=subdistricts.crs)
     write_geopackage(shapes, place / "subdistricts.gpkg", dated=date.fromisoformat(plan.issued))
     write_geoparquet(shapes, place / "subdistricts.parquet")

@@ -225,13 +225,13 @@ MEANINGS: Mapping[str, str] = {
 }
 
 
-def _meaning(column: str) -> str:
+def _meaning(column: str, further: Mapping[str, str]) -> str:
     if column.endswith("_status"):
         return f"Why {column.removesuffix('_status')} has, or lacks, a value"
-    return MEANINGS.get(column, "0 to 10, 10 worst" if column.startswith("hazard") else "")
+    return MEANINGS.get(column) or further.get(column, "0 to 10, 10 worst" if column.startswith("hazard") else "")
 
 
-def write_xlsx(table: pd.DataFrame, manifest: Manifest, path: Path) -> None:
+def write_xlsx(table: pd.DataFrame, manifest: Manifest, path: Path, meanings: Mapping[str, str] | None = None) -> None:
     """A workbook for people: the scores, what the columns and statuses mean, the sources and their ages.
 
     Text that looks like a formula stays text, and the creation date is the day of issue, so
@@ -241,6 +241,7 @@ def write_xlsx(table: pd.DataFrame, manifest: Manifest, path: Path) -> None:
     ----------
     table : DataFrame, index pcode, already rounded (`publishable`)
     manifest : Manifest
+    meanings : mapping, column -> what it is, of columns that the contract does not name
     """
     options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "in_memory": True}
     with xlsxwriter.Workbook(str(path), options) as book:
@@ -248,7 +249,7 @@ def write_xlsx(table: pd.DataFrame, manifest: Manifest, path: Path) -> None:
             {"title": _title(manifest), "created": datetime.combine(manifest.issued, datetime.min.time())}
         )
         _scores_sheet(book, table, manifest)
-        _definitions_sheet(book, table, manifest)
+        _definitions_sheet(book, table, manifest, meanings or {})
         _sources_sheet(book, manifest)
 
 
@@ -296,9 +297,9 @@ def _scores_sheet(book: Any, table: pd.DataFrame, manifest: Manifest) -> None:
     _finish(sheet, len(whole), len(columns), frozen=2)
 
 
-def _definitions_sheet(book: Any, table: pd.DataFrame, manifest: Manifest) -> None:
+def _definitions_sheet(book: Any, table: pd.DataFrame, manifest: Manifest, meanings: Mapping[str, str]) -> None:
     words = load_catalogue("en")
-    rows = [(c, tag(c), _meaning(c)) for c in ordered_columns(table)]
+    rows = [(c, tag(c), _meaning(c, meanings)) for c in ordered_columns(table)]
     rows += [(f"status: {s.name}", "", words(f"status.{s.name}")) for s in Status]
     rows += [(f"alert_level: {a.value}", "", words(f"alert.{a.name}")) for a in AlertLevel]
     rows += [(f"hazard: {h}", "", words("status.input_missing")) for h in manifest.missing_hazards]
