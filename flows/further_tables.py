@@ -1,4 +1,4 @@
-"""Tables beside that of the subdistricts: runs of drought, the water balance, and when each SPI can be used."""
+"""Tables beside that of the subdistricts: runs of drought, rare rain, usual water, the water balance, usable months."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import pandas as pd
 import xarray as xr
 
 from geodata.options import SourceOptions
+from geodata.rasters import RasterStack, bounds_of
 from geodata.schema import KEEPS_VALUE, Status, has_status
 from geodata.store import read_cube, writing
+from geodata.water_codes import occurrence_by_subdistrict
 from maps.tables import write_records
 from models.hazard_drought_runs import DroughtRunOptions
 from models.hazard_heavy_rain import HeavyRainOptions
@@ -21,11 +23,12 @@ from models.return_levels import longest_return_period, return_levels
 from models.runs import drought_runs
 
 from .balance_water import water_table
+from .hazard_cells import open_raster, weights_of
 from .plan import Plan
 from .workspace import stage
 
 RETURN_PERIODS = (2, 5, 10, 20, 50)
-"""Years; of these, what the record may speak of."""
+"""Years; a record speaks of those up to twice its length."""
 
 
 def publish_runs(plan: Plan, folder: Path, cube: xr.Dataset, words: str) -> None:
@@ -60,20 +63,63 @@ def growth_factors(rx1day: xr.DataArray, region: pd.Series, block: HeavyRainOpti
 
     Returns
     -------
-    DataFrame, one row for each subdistrict and return period
+    DataFrame, one row for each subdistrict and return period, with the years behind it; of a period that the record is
+    too short for, the status alone
     """
     maxima = annual_maxima(rx1day, start_month=block.start_month)
     longest = longest_return_period(int(maxima.notnull().sum("year").max()))
     periods = [period for period in RETURN_PERIODS if period <= longest] or [RETURN_PERIODS[0]]
     regions = xr.DataArray(region.loc[maxima["pcode"].values].to_numpy(), dims="pcode")
     found = return_levels(maxima, regions, periods, gauge_calibration=block.gauge_calibration)
+    found = found.assign(years=maxima.notnull().sum("year")).assign_coords(return_period=periods)
+    codes = found["growth_factor_status"].reindex(
+        return_period=RETURN_PERIODS, fill_value=np.int8(Status.insufficient_data)
+    )
     values = found.drop_vars([v for v in found.data_vars if str(v).endswith("_status")])
-    rows = values.reset_coords(drop=True).to_dataframe(dim_order=["pcode", "return_period"])
-    flags = found["growth_factor_status"].transpose("pcode", "return_period").values.ravel()
+    rows = values.reindex(return_period=RETURN_PERIODS).reset_coords(drop=True)
+    rows = rows.to_dataframe(dim_order=["pcode", "return_period"])
+    flags = codes.transpose("pcode", "return_period").values.ravel()
     return (
         rows.assign(region=region.loc[rows.index.get_level_values("pcode")].to_numpy())
         .assign(status=[Status(int(code)).name for code in flags])
         .reset_index()
+    )
+
+
+def publish_usual_water(plan: Plan, work: str, cube: xr.Dataset, subdistricts: gpd.GeoDataFrame, words: str) -> None:
+    """Where water usually is, from a map of its occurrence: a fact of the ground, beside the water of a month."""
+    for name, source in plan.settings.sources.items():
+        if isinstance(source, RasterStack) and source.quantity == "water_occurrence":
+            raster = open_raster(name, plan, bounds_of(subdistricts)).expand_dims("time")
+            weights = weights_of(raster.isel(time=0), work)
+            areas = occurrence_by_subdistrict(raster, weights, subdistricts["area_km2"], source.min_observed_share)
+            rows = usual_water(areas.isel(time=0), cube[f"{name}_status"].isel(time=-1))
+            with writing(Path(work) / "tables" / f"{name}.csv") as path:
+                write_records(rows.assign(notice=words), path)
+
+
+def usual_water(areas: xr.Dataset, status: xr.DataArray) -> pd.DataFrame:
+    """Usual, permanent and changing water of each subdistrict, or why it is not known.
+
+    Parameters
+    ----------
+    areas : Dataset (pcode), as of `occurrence_by_subdistrict`
+    status : DataArray (pcode), flag of the source in the as-of month: a map of later years is not known yet
+
+    Returns
+    -------
+    DataFrame, one row for each subdistrict
+    """
+    known = areas[["value", "permanent", "changing"]].where(has_status(status, KEEPS_VALUE))
+    return pd.DataFrame(
+        {
+            "pcode": areas["pcode"].values,
+            "usual_water_km2": known["value"].values,
+            "permanent_water_km2": known["permanent"].values,
+            "changing_water_km2": known["changing"].values,
+            "observed_share": areas["coverage"].values,
+            "status": [Status(int(code)).name for code in status.values],
+        }
     )
 
 

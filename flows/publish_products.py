@@ -31,7 +31,14 @@ from maps.words import notice
 from models.hazards import HAZARDS
 
 from .dictionary import dictionary, meanings
-from .further_tables import publish_balance, publish_return_levels, publish_runs, publish_usable_months, water_balance
+from .further_tables import (
+    publish_balance,
+    publish_return_levels,
+    publish_runs,
+    publish_usable_months,
+    publish_usual_water,
+    water_balance,
+)
 from .gaps import gaps_of
 from .indicators import long_table
 from .issue_warnings import read_reasons
@@ -154,9 +161,10 @@ def publish_tables(
 
 @computing("publish-further-tables")
 def publish_further_tables(plan: Plan, work: str, cube: xr.Dataset, subdistricts: gpd.GeoDataFrame, words: str) -> None:
-    """Runs of drought, rare rain, the water balance at three levels, and the months in which an SPI says something."""
+    """Runs of drought, rare rain, usual water, the water balance at three levels, and months in which an SPI speaks."""
     publish_runs(plan, Path(work), cube, words)
     publish_return_levels(plan, Path(work), cube, subdistricts, words)
+    publish_usual_water(plan, work, cube, subdistricts, words)
     publish_balance(work, subdistricts, words)
     publish_usable_months(plan, Path(work), cube, subdistricts, words)
 
