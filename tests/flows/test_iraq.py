@@ -280,3 +280,31 @@ def test_years_without_imagery_are_never_a_water_shortage(run_of):
     for silent, month in ((1988, "1988-12"), (1993, "1993-12")):
         before = cube["hazard_water"].sel(time=f"{silent - 1}-12-01")
         np.testing.assert_array_equal(cube["hazard_water"].sel(time=f"{month}-01"), before)
+
+
+def test_where_and_when_each_spi_can_be_used_is_told_and_marked_as_an_exercise(run_of):
+    """18 governorates x 12 months x 6 scales: summers of the plain say nothing in 1 and 3 months, 6 and more always do.
+
+    Each line carries the note that the rain is reconstructed: it holds few zeros, and proves no arid month.
+    """
+    folder = run_of("2019-08")
+    table = pd.read_csv(folder / "tables" / "usable_months.csv")
+    assert table.groupby("index").size().to_dict() == {f"spi_{k}": 18 * 12 for k in (1, 3, 6, 9, 12, 24)}
+    assert table["note"].str.contains("Reconstructed rainfall.*exercises the method").all()
+    share = table.set_index(["index", "region", "month"])["usable"]
+    assert share.between(0, 1).all()
+    for k in (6, 9, 12, 24):
+        assert (share[f"spi_{k}"] == 1).all()
+    plain, hills = "Al-Basrah", "Al-Sulaymaniyah"
+    for k, silent in ((1, (6, 7, 8, 9)), (3, (8, 9))):
+        months = share[f"spi_{k}"]
+        assert set(months[plain][months[plain] == 0].index) == set(silent)
+        assert (months[hills].loc[list(silent)] > 0).all()
+    # of one governorate and month by hand, from the cube
+    rows = text_of(folder)
+    units = rows.index[rows["adm1_name"] == hills]
+    flags = cube_of(folder)["spi_1_status"].sel(pcode=units)
+    flags = flags.isel(time=(flags.time.dt.month == 8).values).values
+    kept, masked = np.isin(flags, list(KEEPS_VALUE)).sum(), (flags == Status.masked_dry_season).sum()
+    assert share["spi_1", hills, 8] == pytest.approx(kept / (kept + masked), abs=0.005)
+    assert masked > kept > 0
