@@ -13,6 +13,7 @@ methods and are published without a score.
 from __future__ import annotations
 
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -173,9 +174,10 @@ class _Methods(Mapping[str, HazardMethod]):
     """Method -> how it is computed: every module ``models.hazard_<method>``, imported when asked for."""
 
     def __getitem__(self, name: str) -> HazardMethod:
-        if name not in list(self):
+        module = f"{models.__name__}.{_PREFIX}{name}"
+        if module not in sys.modules and name not in list(self):
             raise KeyError(name)
-        found: HazardMethod = import_module(f"{models.__name__}.{_PREFIX}{name}").METHOD
+        found: HazardMethod = import_module(module).METHOD
         return found
 
     def __iter__(self) -> Iterator[str]:
