@@ -70,7 +70,7 @@ def _area_seen(
         raise ContractError(f"min_observed_share: {min_observed_share}, expected {PUBLISH_COVERAGE} to 1")
     if list(subdistricts_area_km2.index) != list(weights.pcodes):
         raise ContractError("subdistricts_area_km2: other subdistricts than those of the weights, or in another order")
-    share = zonal_mean(cells, weights)
+    share = zonal_mean(cells, weights, sure_coverage=min_observed_share)  # what was not seen is told by itself
     area = xr.DataArray(subdistricts_area_km2.to_numpy("float64"), dims="pcode")
     short = (share["coverage"] < min_observed_share) & (share["coverage"] > 0)
     status = xr.where(short, np.int8(Status.insufficient_data), share["status"]).astype("int8")

@@ -28,6 +28,7 @@ from .grids import Floats, describe_grid, grid_of, row_areas, same_pixels
 from .schema import ContractError, GridSpec, Status, status_attrs
 
 PUBLISH_COVERAGE = 0.5  # below this share of the polygon no value is given
+SURE_COVERAGE = 0.8  # below this share the mean of a part is shown with its caution
 SUM_COVERAGE = 0.95  # a mean of most of a unit stands for it; a sum over part of it is short of the rest
 MIN_CELLS = 2.0  # effective cells below which a raster is coarser than the unit
 _CLUSTER_WEIGHT = 0.8  # units with more of their weight than this in one cell share its value
@@ -143,7 +144,7 @@ def shared_cells(weights: ZonalWeights) -> npt.NDArray[np.int64]:
     return clusters
 
 
-def zonal_mean(raster: xr.DataArray, weights: ZonalWeights) -> xr.Dataset:
+def zonal_mean(raster: xr.DataArray, weights: ZonalWeights, *, sure_coverage: float = SURE_COVERAGE) -> xr.Dataset:
     """Area-weighted mean of each subdistrict at each time.
 
     Parameters
@@ -153,13 +154,16 @@ def zonal_mean(raster: xr.DataArray, weights: ZonalWeights) -> xr.Dataset:
         else shared out among the processors.
     weights : ZonalWeights
         Of the grid of `raster`.
+    sure_coverage : float
+        Share of the polygon from which on the mean of the part that has a value stands for the whole.
 
     Returns
     -------
     Dataset (time, pcode)
         `value` in the unit of the raster, float64; `coverage`, share of the polygon with a value;
         `status`: input_missing where no cell has one, insufficient_data below half coverage,
-        resolution_limited where the subdistrict has fewer than two effective cells. Every
+        resolution_limited where the subdistrict has fewer than two effective cells, or where less
+        than `sure_coverage` of it has a value: the mean of a part, shown with this caution. Every
         subdistrict is there, in the order of `weights`. Equal bit for bit however time and space
         are chunked, and by however many threads.
     """
@@ -167,7 +171,8 @@ def zonal_mean(raster: xr.DataArray, weights: ZonalWeights) -> xr.Dataset:
     sums, valid = _products(raster, weights.matrix, weights.matrix)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = sums / valid
-    return _as_dataset(raster, weights, means, _share(valid, weights.polygon_cells), "area: mean")
+    coverage = _share(valid, weights.polygon_cells)
+    return _as_dataset(raster, weights, means, coverage, "area: mean", sure=sure_coverage)
 
 
 def zonal_sum(raster: xr.DataArray, weights: ZonalWeights, *, absent_is_zero: bool = False) -> xr.Dataset:
@@ -275,8 +280,9 @@ def _as_dataset(
     cell_methods: str,
     *,
     needed: float = PUBLISH_COVERAGE,
+    sure: float = SURE_COVERAGE,
 ) -> xr.Dataset:
-    coarse = np.broadcast_to(weights.n_eff < MIN_CELLS, coverage.shape)
+    coarse = (weights.n_eff < MIN_CELLS) | (coverage < sure * (1.0 - 1e-9))  # fractions are rounded
     status = np.select(
         [coverage <= 0, coverage < needed, coarse],
         [Status.input_missing, Status.insufficient_data, Status.resolution_limited],

@@ -119,19 +119,28 @@ def test_a_missing_cell_is_left_out_and_shows_in_the_coverage():
     found = _mean(_raster(values, north=UNIT, cell=UNIT), shapely.box(0, -UNIT, 2 * UNIT, UNIT))
     assert found.value.item() == 2.0
     assert found.coverage.item() == pytest.approx(0.5, abs=1e-9)
-    assert found.status.item() == Status.ok
+    assert found.status.item() == Status.resolution_limited
 
 
 @pytest.mark.parametrize(
-    ("covered", "status"), [(4, "ok"), (3, "ok"), (2, "ok"), (1, "insufficient_data"), (0, "input_missing")]
+    ("covered", "status"),
+    [
+        (10, "ok"),
+        (8, "ok"),
+        (7, "resolution_limited"),
+        (5, "resolution_limited"),
+        (4, "insufficient_data"),
+        (0, "input_missing"),
+    ],
 )
-def test_below_half_coverage_there_is_no_value(covered, status):
-    values = np.full((2, 2), np.nan)
+def test_the_mean_of_a_part_is_shown_with_its_caution_and_that_of_less_than_half_not_at_all(covered, status):
+    """Of ten cells: at 0.8 of the unit the mean stands for it, from 0.5 on it is flagged (METHODS 8.1)."""
+    values = np.full((2, 5), np.nan)
     values.flat[:covered] = 7.0
-    found = _mean(_raster(values, north=UNIT, cell=UNIT), shapely.box(0, -UNIT, 2 * UNIT, UNIT))
+    found = _mean(_raster(values, north=UNIT, cell=UNIT), shapely.box(0, -UNIT, 5 * UNIT, UNIT))
     assert Status(found.status.item()).name == status
-    assert bool(found.value.notnull()) == (status == "ok")
-    assert found.coverage.item() == pytest.approx(covered / 4, abs=1e-9)
+    assert bool(found.value.notnull()) == (covered >= 5)
+    assert found.coverage.item() == pytest.approx(covered / 10, abs=1e-9)
 
 
 def test_a_unit_outside_the_raster_keeps_its_row_and_says_input_missing():
