@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from geodata.schema import InputError
+from geodata.schema import Findings, InputError
 
 DEFAULTS = {
     # Prefect's own limit of 20 s is shorter than a cold start on a small machine.
@@ -74,7 +74,27 @@ Step = Callable[..., Any]
 
 def reading(name: str) -> Callable[[Callable[..., Any]], Step]:
     """Make a library function a task that reads files: three tries; nothing is cached between runs."""
-    return _as_task(name, retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=worth_another_try)
+    wrap = _as_task(name, retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=worth_another_try)
+    return lambda function: wrap(from_a_fresh_log(function))
+
+
+def from_a_fresh_log(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with a log of its own for each try: what a try found that is made again is found again."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        given = [value for value in (*args, *kwargs.values()) if isinstance(value, Findings)]
+        own = {id(log): Findings(log.source) for log in given}
+        try:
+            return function(*(own.get(id(a), a) for a in args), **{k: own.get(id(v), v) for k, v in kwargs.items()})
+        except OSError:
+            own.clear()
+            raise
+        finally:
+            for log in given if own else ():
+                log.items += own[id(log)].items
+
+    return call
 
 
 def computing(name: str) -> Callable[[Callable[..., Any]], Step]:
