@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -42,12 +42,16 @@ Restricted = Annotated[bool, typer.Option(help="Also write exact counts to restr
 def demo(out: Out = Path("out"), issued: DemoIssued = DEMO_ISSUED, exercise: Exercise = False) -> None:
     """Run the whole pipeline on the embedded synthetic country, offline."""
     with plain_errors():
+        from .plan import parse_day
+
+        parse_day(issued, "--issued")
+        ready = _start_prefect()
         from geodata import synthetic
 
         data = out / "demo" / "inputs"
         say("Making the synthetic country ...")
         synthetic.write_country(data)
-        _run("demo", data, None, issued, out, exercise=exercise)
+        _run("demo", data, None, issued, out, exercise=exercise, ready=ready)
 
 
 @app.command(epilog="Example: wadi run --config iraq --data data/iraq --as-of 2019-08 --out out")
@@ -156,18 +160,19 @@ def _run(
     exercise: bool = False,
     strict: bool = False,
     restricted: bool = False,
+    ready: Callable[[], None] | None = None,
 ) -> None:
     from .plan import plan_run
-    from .policy import prepare_prefect
 
     day = issued or today()
     # A typing error is answered before the seconds that Prefect needs to start.
     plan_run(config, _text(data), as_of, day)
-    prepare_prefect()
     say("Starting Prefect ...")
+    ready = ready or _start_prefect()
     from .run_country import run_country
     from .summary import read_summary
 
+    ready()
     folder = Path(
         run_country(
             config=config,
@@ -186,6 +191,15 @@ def _run(
     if strict and summary.gaps:
         typer.echo("Left unpublished (--strict): `latest` is as it was.")
         raise typer.Exit(GAPS)
+
+
+def _start_prefect() -> Callable[[], None]:
+    """Let the server start while the rest is imported. Returns: () -> None, waits for it."""
+    from .policy import prepare_prefect
+    from .prefect_server import start_server
+
+    prepare_prefect()
+    return start_server()
 
 
 def today() -> str:
