@@ -1,4 +1,4 @@
-"""Quicklooks: the index behind a hazard, cell by cell, for hazards that have a raster."""
+"""Cell by cell: the score of a hazard, and the indices behind it, in the as-of month."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import xarray as xr
 
 from geodata.grids import grid_of, row_areas
 from geodata.schema import Status, status_like
-from geodata.store import write_score_cog
+from geodata.store import write_cog, write_score_cog
 from maps.palettes import colour_table
 from models.hazards import HAZARDS, HazardOptions
 
@@ -28,41 +28,57 @@ CELL = "pcode"
 
 
 def write_rasters(plan: Plan, work: str, notice: str) -> list[Path]:
-    """Write ``rasters/hazard_<name>.tif`` of the as-of month for each hazard made from rasters.
+    """Write the as-of month of each block made from rasters, for those who open it in a GIS.
+
+    ``rasters/hazard_<name>.tif`` of a hazard: its score. ``rasters/<name>.tif``: the indices that its
+    method maps, a band for each, without a value where an index says nothing; none in a month without rain.
 
     A cell's score says what its own rain or water says; the score of a subdistrict is that of
     its area mean, and not the mean of these cells.
     """
-    written = []
-    for name, block in plan.settings.assessed_hazards.items():
-        if reads_cells(block, plan):
-            cells = hazard_of_cells(name, block, plan, work)
-            titled = cells.assign_attrs(long_name=" · ".join(filter(None, (cells.attrs["long_name"], notice))))
+    folder, written = Path(work) / "rasters", []
+    scored, beside = plan.settings.assessed_hazards, plan.settings.indicators
+    for name, block in {**scored, **beside}.items():
+        mapped = HAZARDS[block.method].mapped
+        if not reads_cells(block, plan) or (name in beside and mapped is None):
+            continue
+        cells = month_of_cells(name, block, plan, work)
+        for v in cells.data_vars:
+            told = (cells[v].attrs["long_name"], plan.as_of, notice)
+            cells[v] = cells[v].assign_attrs(long_name=" · ".join(filter(None, told)))
+        if name in scored:
             colours = colour_table(name, plan.settings.risk.class_cut_points)
-            written.append(write_score_cog(titled, Path(work) / "rasters" / f"hazard_{name}.tif", colours))
+            written.append(write_score_cog(cells[f"hazard_{name}"], folder / f"hazard_{name}.tif", colours))
+        if mapped is not None and cells[list(mapped(block))].to_array().notnull().any():
+            written.append(write_cog(cells[list(mapped(block))], folder / f"{name}.tif"))
     return written
 
 
-def hazard_of_cells(name: str, block: HazardOptions, plan: Plan, work: str) -> xr.DataArray:
-    """Score of every cell in the as-of month. Returns: DataArray (lat, lon), 0-10, NaN where not assessed.
+def month_of_cells(name: str, block: HazardOptions, plan: Plan, work: str) -> xr.Dataset:
+    """Score of every cell in the as-of month, and the indices that the method maps.
 
     A method that has learnt needs the last months only; what a cell said longer than
     ``CARRIED_MONTHS`` ago is not carried to the as-of month.
+
+    Returns
+    -------
+    Dataset (lat, lon): ``hazard_<name>``, 0-10, and the indices; NaN where not assessed
     """
     spoken, source = block.for_cells(), axis_of(block, plan)
     rasters = cell_inputs(name, block, plan, work)
     learnt = learn(name, spoken, plan, work, "cells", lambda: in_a_row(rasters, work))
     back = HAZARDS[block.method].months_back
     recent = rasters if back is None else last_months(rasters, back(spoken) + CARRIED_MONTHS, plan)
-    scored = hazard_on_months(name, in_a_row(recent, work), spoken, source, plan, learnt)[f"hazard_{name}"]
-    cells = xr.DataArray(
-        scored.isel(time=-1).compute().values.reshape(rasters.sizes["lat"], rasters.sizes["lon"]),
-        dims=("lat", "lon"),
-        coords={"lat": rasters["lat"], "lon": rasters["lon"]},
-        name=f"hazard_{name}",
-    )
-    label = f"hazard: {name} (0-10), cell by cell, {plan.as_of}"
-    return cells.assign_attrs(units="1", long_name=label, crs=rasters.attrs["crs"])
+    found = hazard_on_months(name, in_a_row(recent, work), spoken, source, plan, learnt)
+    mapped = HAZARDS[block.method].mapped
+    wanted = [f"hazard_{name}", *(mapped(spoken) if mapped is not None else ())]
+    last = found[wanted].isel(time=-1, drop=True).compute()
+    place = {"lat": rasters["lat"], "lon": rasters["lon"]}
+    shape = (rasters.sizes["lat"], rasters.sizes["lon"])
+    cells = xr.Dataset({v: (("lat", "lon"), last[v].values.reshape(shape), last[v].attrs) for v in wanted}, place)
+    for v in wanted:
+        cells[v] = cells[v].assign_attrs(crs=rasters.attrs["crs"], long_name=f"{last[v].attrs['long_name']}, by cell")
+    return cells
 
 
 def in_a_row(rasters: xr.Dataset, work: str) -> xr.Dataset:

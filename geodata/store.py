@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -255,13 +255,13 @@ def write_geopackage(layers: gpd.GeoDataFrame | Mapping[str, gpd.GeoDataFrame], 
 # ------------------------------------------------------------------ rasters
 
 
-def write_cog(raster: xr.DataArray, path: Path) -> Path:
-    """Write one image as a cloud-optimised GeoTIFF with its statistics, float32, NaN where there is no value.
+def write_cog(raster: xr.DataArray | xr.Dataset, path: Path) -> Path:
+    """Write images as a cloud-optimised GeoTIFF with their statistics, float32, NaN where there is no value.
 
     Parameters
     ----------
-    raster : DataArray (lat, lon), any unit
-        One time; attributes units and long_name go with it.
+    raster : DataArray (lat, lon), any unit, or Dataset of such: a band for each variable
+        One time; attributes units and long_name go with them.
     path : Path
         Where to.
 
@@ -270,7 +270,8 @@ def write_cog(raster: xr.DataArray, path: Path) -> Path:
     Path, as given
     """
     profile = {"dtype": "float32", "nodata": float("nan"), "predictor": 3, "overview_resampling": "average"}
-    return _write_image(raster, raster.values.astype("float32"), profile, path)
+    images = [raster] if isinstance(raster, xr.DataArray) else [raster[name] for name in raster.data_vars]
+    return _write_images(images, [image.values.astype("float32") for image in images], profile, path)
 
 
 def write_score_cog(scores: xr.DataArray, path: Path, colours: Mapping[int, tuple[int, int, int]]) -> Path:
@@ -298,24 +299,25 @@ def write_score_cog(scores: xr.DataArray, path: Path, colours: Mapping[int, tupl
     stored = np.where(np.isnan(values), NO_SCORE, tenths).astype("uint8")
     table = {code: (*colours[code], 255) if code in colours else (0, 0, 0, 0) for code in range(256)}
     profile = {"dtype": "uint8", "nodata": NO_SCORE, "overview_resampling": "nearest"}
-    return _write_image(scores, stored, profile, path, colours=table, scale=0.1)
+    return _write_images([scores], [stored], profile, path, colours=table, scale=0.1)
 
 
-def _write_image(
-    raster: xr.DataArray,
-    values: Any,
+def _write_images(
+    rasters: Sequence[xr.DataArray],
+    values: Sequence[Any],
     profile: Mapping[str, Any],
     path: Path,
     *,
     colours: Mapping[int, tuple[int, int, int, int]] | None = None,
     scale: float = 1.0,
 ) -> Path:
-    if tuple(raster.dims) != ("lat", "lon"):
-        raise ContractError(f"{raster.name}: dims {tuple(raster.dims)}, expected ('lat', 'lon')")
-    grid = grid_of(raster)
+    for raster in rasters:
+        if tuple(raster.dims) != ("lat", "lon"):
+            raise ContractError(f"{raster.name}: dims {tuple(raster.dims)}, expected ('lat', 'lon')")
+    grid = grid_of(rasters[0])
     place = {
         "driver": "COG",
-        "count": 1,
+        "count": len(rasters),
         "width": grid.width,
         "height": grid.height,
         "crs": grid.crs,
@@ -326,11 +328,12 @@ def _write_image(
     # Made in memory: GDAL only logs what goes wrong while it closes a file on a disk.
     with rasterio.MemoryFile() as memory:
         with memory.open(**place, **profile) as file:
-            file.write(values, 1)
-            file.set_band_description(1, str(raster.attrs.get("long_name", raster.name or "")))
-            file.set_band_unit(1, str(raster.attrs.get("units", "")))
-            file.scales = (scale,)
-            file.update_tags(1, **_statistics(values, profile["nodata"]))
+            for band, (raster, image) in enumerate(zip(rasters, values, strict=True), start=1):
+                file.write(image, band)
+                file.set_band_description(band, str(raster.attrs.get("long_name", raster.name or "")))
+                file.set_band_unit(band, str(raster.attrs.get("units", "")))
+                file.update_tags(band, **_statistics(image, profile["nodata"]))
+            file.scales = (scale,) * len(rasters)
             if colours is not None:
                 file.write_colormap(1, dict(colours))
         content = bytes(memory.getbuffer())

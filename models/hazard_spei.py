@@ -30,10 +30,6 @@ class SpeiOptions(HazardOptions):
         """Every accumulation that is computed, in months, rising."""
         return tuple(sorted({*self.scales_months, *self.further_scales_months}))
 
-    def for_cells(self) -> SpeiOptions:
-        """Only the scales that may speak."""
-        return self.model_copy(update={"further_scales_months": ()})
-
 
 def _fit(inputs: xr.Dataset, options: SpeiOptions, calibration: tuple[int, int]) -> Learnt:
     rain, _ = kept_input(inputs, options.source)
@@ -73,6 +69,10 @@ def _months_back(options: SpeiOptions) -> int:
     return max(options.all_scales)
 
 
+def _mapped(options: SpeiOptions) -> tuple[str, ...]:
+    return tuple(f"spei_{k}" for k in options.all_scales)
+
+
 METHOD = HazardMethod(
     SpeiOptions,
     _index,
@@ -81,5 +81,6 @@ METHOD = HazardMethod(
     own_names=True,
     fit=_fit,
     months_back=_months_back,
+    mapped=_mapped,
     score=_score,
 )

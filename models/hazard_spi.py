@@ -41,8 +41,8 @@ class DroughtOptions(HazardOptions):
         return tuple(sorted({*self.scales_months, *self.further_scales_months}))
 
     def for_cells(self) -> DroughtOptions:
-        """Only the scales that may speak, and only the index."""
-        return self.model_copy(update={"further_scales_months": (), "doubt": False})
+        """Only the index."""
+        return self.model_copy(update={"doubt": False})
 
 
 def _fit(inputs: xr.Dataset, options: DroughtOptions, calibration: tuple[int, int]) -> Learnt:
@@ -95,6 +95,10 @@ def _months_back(options: DroughtOptions) -> int:
     return max(options.all_scales)
 
 
+def _mapped(options: DroughtOptions) -> tuple[str, ...]:
+    return tuple(f"spi_{k}" for k in options.all_scales)
+
+
 METHOD = HazardMethod(
     DroughtOptions,
     _index,
@@ -103,5 +107,6 @@ METHOD = HazardMethod(
     own_names=True,
     fit=_fit,
     months_back=_months_back,
+    mapped=_mapped,
     score=_score,
 )

@@ -86,7 +86,7 @@ class HazardOptions(BaseModel):
         return dict.fromkeys(self.sources, needed) if needed else {}
 
     def for_cells(self) -> HazardOptions:
-        """What of it a raster of cells needs: the scored index alone."""
+        """What of it a raster of cells needs: the scored index, and those that are mapped."""
         return self
 
 
@@ -117,6 +117,7 @@ class HazardMethod:
     months_back : (options) -> int, months up to and with the last that its index needs, once it has learnt
     score : (name, indices, options) -> Dataset on the monthly axis, where the general one does not do
     made_by : str, what makes the inputs if no source holds them: "water_balance"
+    mapped : (options) -> names of the indices that are published cell by cell too
     cadences : of the source that sets the time axis; the further ones have the same
     static : options that name a source without a time axis
     """
@@ -134,6 +135,7 @@ class HazardMethod:
     months_back: Callable[[Any], int] | None = None
     score: Callable[[str, xr.Dataset, Any], xr.Dataset] | None = None
     made_by: str = ""
+    mapped: Callable[[Any], tuple[str, ...]] | None = None
     cadences: tuple[str, ...] = ("month",)
     static: tuple[str, ...] = ()
 

@@ -143,6 +143,17 @@ def test_a_quicklook_is_cloud_optimised_and_keeps_values_and_place(tmp_path):
         assert file.bounds.top == pytest.approx(36.0)
 
 
+def test_a_raster_of_indices_has_a_band_for_each(tmp_path):
+    """Values, names, units and statistics of each band are its own."""
+    both = xr.Dataset({"spi_1": _image(), "spi_3": (_image() + 2.0).assign_attrs(units="1", long_name="SPI-3")})
+    with rasterio.open(write_cog(both, tmp_path / "spi.tif")) as file:
+        assert file.count == 2
+        assert np.array_equal(file.read(2), (_image() + 2.0).values, equal_nan=True)
+        assert (file.descriptions, file.units) == (("rain", "SPI-3"), ("mm", "1"))
+        highest = [float(file.tags(band)["STATISTICS_MAXIMUM"]) for band in (1, 2)]
+        assert highest[1] - highest[0] == pytest.approx(2.0)
+
+
 def test_a_quicklook_is_one_image(tmp_path):
     with pytest.raises(ContractError, match="expected \\('lat', 'lon'\\)"):
         write_cog(_image().expand_dims("time"), tmp_path / "q.tif")
