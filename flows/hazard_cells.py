@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from geodata.bands import BAND_BYTES, IN_MEMORY_BYTES, by_bands
+from geodata.evapotranspiration import Evapotranspiration
 from geodata.grids import describe_grid, grid_of, same_pixels
 from geodata.options import RasterSource
 from geodata.rasters import bounds_of
@@ -113,6 +114,7 @@ def rasters_of(block: HazardOptions, plan: Plan, work: str) -> xr.Dataset:
     rasters = {name: open_raster(name, plan, bounds) for name in block.sources.values()}
     first = rasters[block.source]
     rasters |= {name: land_shares(r, first) for name, r in rasters.items() if quantity_of(name, plan) == "curve_number"}
+    rasters |= {name: of_nearest_cells(r, first) for name, r in rasters.items() if is_smooth(name, plan)}
     for name, raster in rasters.items():
         if not same_pixels(grid_of(raster), grid_of(first)):
             raise InputError(
@@ -144,6 +146,24 @@ def in_bands(rasters: xr.Dataset, work: str) -> xr.Dataset:
         few = -(-raster.sizes["lat"] // BANDS) if raster.nbytes < BANDS * BAND_BYTES else None
         turned[name] = by_bands(raster, stage(work) / "bands", rows=few) if "time" in raster.dims else raster
     return xr.Dataset(turned, attrs=rasters.attrs)
+
+
+def is_smooth(name: str, plan: Plan) -> bool:
+    """True of evapotranspiration: it follows temperature, which changes little from one cell of rain to the next."""
+    return isinstance(plan.settings.sources[name], Evapotranspiration)
+
+
+def of_nearest_cells(raster: xr.DataArray, cells: xr.DataArray) -> xr.DataArray:
+    """A raster on the cells of another: of each, the value of the cell its centre lies in, and none beyond the raster.
+
+    >>> coarse = xr.DataArray([[1.0, 2.0]], dims=("lat", "lon"), coords={"lat": [0.5], "lon": [0.5, 1.5]})
+    >>> lon = [0.25, 0.75, 1.25, 1.75, 2.25]
+    >>> fine = xr.DataArray([[0.0] * 5], dims=("lat", "lon"), coords={"lat": [0.25], "lon": lon})
+    >>> of_nearest_cells(coarse, fine).values.tolist()
+    [[1.0, 1.0, 2.0, 2.0, nan]]
+    """
+    half = float(abs(np.diff(raster["lon"].values)).mean()) / 2 * (1 + 1e-9)
+    return raster.reindex(lat=cells["lat"], lon=cells["lon"], method="nearest", tolerance=half)
 
 
 def quantity_of(name: str, plan: Plan) -> str:
