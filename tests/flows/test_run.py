@@ -17,6 +17,7 @@ from flows.run_country import run_country
 from geodata import synthetic
 from geodata.schema import KEEPS_VALUE, AlertLevel, Status, check_cube
 from geodata.store import read_cube
+from models.spi import spi
 
 from .conftest import ISSUED
 
@@ -278,6 +279,24 @@ def test_titles_name_the_dimension_that_is_left_out(demo_run):
     """A score without coping capacity says so."""
     assert "without coping capacity" in (demo_run / "site" / "index.html").read_text("utf-8")
     assert "without coping capacity" in json.loads((demo_run / "manifest.json").read_text())["headlines"]["title"]
+
+
+def test_the_spi_of_a_cell_is_that_of_the_rain_in_its_file(demo_run, synthetic_inputs):
+    """Read at one place from 480 files, without the readers; the as-of month, each scale in its own band."""
+    row, column, scales = 20, 21, (1, 3, 6, 9, 12, 24)
+    months, rain = [], []
+    for path in sorted((synthetic_inputs / "rainfall").glob("rain_*.tif")):
+        with rasterio.open(path) as file:
+            where = file.xy(row, column)
+            rain.append(float(file.read(1)[row, column]))
+        months.append(pd.Timestamp(f"{path.stem[5:].replace('.', '-')}-01"))
+    attrs = {"units": "mm/month"}
+    series = xr.DataArray(rain, dims="time", coords={"time": pd.DatetimeIndex(months)}, attrs=attrs, name="rain")
+    expected = [float(spi(series, k, (1991, 2020))["spi"][-1]) for k in scales]
+    with rasterio.open(demo_run / "rasters" / "drought.tif") as file:
+        assert [d.split(" of ")[1].split(" ")[0] for d in file.descriptions] == [str(k) for k in scales]
+        (found,) = file.sample([where])
+    np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
 # ------------------------------------------------------------------ the receipt
