@@ -33,6 +33,9 @@ from .policy import computing, reading
 from .raster_means import by_subdistrict, read_by_subdistrict
 from .settings import DISPLACEMENT
 
+YEARS_OF_A_NORMAL = 30
+"""Years behind a climatological normal (WMO-No. 1203)."""
+
 FEWEST_LOCATIONS = 3
 """Locations that must stand behind a figure of households outside every subdistrict."""
 
@@ -317,7 +320,7 @@ def check_calibrations(country: Country, plan: Plan) -> None:
 def check_years(
     country: Country, plan: Plan, block: str, source: str, calibration: tuple[int, int], needed: int
 ) -> None:
-    """Note an error if a source holds values of fewer calibration years than a block needs."""
+    """Note an error if a source holds values of fewer calibration years than a block needs, and if it holds few."""
     values = country.cubes[source].get(source)
     if values is None:
         return
@@ -325,15 +328,16 @@ def check_years(
     years = sorted(set(pd.DatetimeIndex(values.indexes["time"][seen.values]).year))
     first, last = calibration
     held = sum(first <= year <= last for year in years)
+    record = f"a record of {years[0]} to {years[-1]}" if years else "a record without any value"
+    told = {
+        "source": f"sources.{source}",
+        "file": plan.settings.sources[source].path,
+        "field": f"calibration of {block}",
+        "found": f"{held} of the years {first} to {last} in {record}",
+    }
     if held < needed:
-        record = f"a record of {years[0]} to {years[-1]}" if years else "a record without any value"
-        country.findings.append(
-            Finding(
-                "error",
-                f"sources.{source}",
-                plan.settings.sources[source].path,
-                f"calibration of {block}",
-                f"{held} of the years {first} to {last} in {record}",
-                f"at least {needed} (min_years), in [calibration] or calibration_years",
-            )
-        )
+        expected = f"at least {needed} (min_years), in [calibration] or calibration_years"
+        country.findings.append(Finding("error", **told, expected=expected))
+    elif held < YEARS_OF_A_NORMAL:
+        expected = f"{YEARS_OF_A_NORMAL} years, as a climatological normal has"
+        country.findings.append(Finding("note", **told, expected=expected, action="ranks and classes are rough"))

@@ -157,6 +157,16 @@ def test_years_without_a_value_do_not_calibrate(demo):
     assert [f.found for f in drought] == ["29 of the years 1991 to 2020 in a record of 1991 to 2020"]
 
 
+def test_a_calibration_of_fewer_years_than_a_normal_is_told(demo):
+    """Nineteen years of greenness are enough for a range, and not for a rank that is finer than a fifth."""
+    months = pd.date_range("2005-01-01", "2023-12-01", freq="MS")
+    country = Country(cubes={"ndvi": monthly("ndvi", months, units="1")})
+    check_calibrations(country, plan_of(demo))
+    (finding,) = country.findings
+    assert (finding.severity, finding.field) == ("note", "calibration of indicators.plants")
+    assert finding.found == "19 of the years 2005 to 2023 in a record of 2005 to 2023"
+
+
 def test_the_second_source_must_hold_the_calibration_years_too(demo):
     months = pd.date_range("1991-01-01", "2024-03-01", freq="MS")
     short = monthly("evapotranspiration", months[months.year > 2010])
