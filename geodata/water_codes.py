@@ -158,9 +158,10 @@ def occurrence_by_subdistrict(
     Returns
     -------
     Dataset (time, pcode)
-        ``value``, km2: mean area of open water. ``permanent``, km2: ground under water for at least
-        `PERMANENT_FROM` % of the time; ``changing``, km2: for less, but at least `CHANGING_FROM` %. Each scaled to the
-        part that was not seen; ``coverage`` and ``status`` as `water_by_subdistrict` gives them, one for all three.
+        ``value`` (km2, mean area of open water), ``permanent`` (km2, ground under water for 90 % of the time and more),
+        ``changing`` (km2, for 10 to 90 % of it), each scaled to the part that was not seen; ``coverage`` (1, share of
+        the unit whose occurrence is known) and ``status``, one for all three: insufficient_data below
+        `min_observed_share`.
 
     Raises
     ------

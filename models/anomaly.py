@@ -134,6 +134,8 @@ def standardised_anomaly(
     * It takes the month for symmetric. Soil moisture is bounded by wilting and saturation: there
       `empirical_anomaly` tells more.
     * Soil moisture of a reanalysis is model output, and a change of sensor is a change of the mean.
+    * Actual evaporation below normal means a lack of water only where water limits it: in the cold months of the hills
+      it lacks warmth, and beside rivers it follows the fields.
 
     References
     ----------

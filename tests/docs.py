@@ -75,6 +75,7 @@ class Index:
 _READER = 'a source with `reader = "evapotranspiration"` and `method = "{}"`'
 _DEMAND = "`[water_demand]`"
 _BALANCE = "`[water_balance]`"
+_OCCURRENCE = 'a source with `quantity = "water_occurrence"`, as the table `<source>.csv`'
 
 CHAPTERS: dict[str, tuple[Index, ...]] = {
     "Drought from rain": (
@@ -125,6 +126,7 @@ CHAPTERS: dict[str, tuple[Index, ...]] = {
         Index("Percentile of storage", "models.surface_water:storage_percentile", ("storage_percentile",)),
         Index("SWSI: Surface Water Supply Index", "models.surface_water:surface_water_supply_index"),
         Index("Month-weighted occurrence of water", "geodata.water_codes:month_weighted_occurrence"),
+        Index("Usual, permanent and changing water", "geodata.water_codes:occurrence_by_subdistrict", (), _OCCURRENCE),
     ),
     "Evapotranspiration": (
         Index("Hargreaves and Samani", "geodata.evapotranspiration:hargreaves", (), _READER.format("hargreaves")),
