@@ -460,3 +460,47 @@ def test_where_a_sector_has_no_source_nobody_is_told_that_the_water_is_enough(tm
     assert word(cube, "unmet_share", "A") == "insufficient_data"
     assert word(cube, "unmet_share", "D") == "input_missing"
     assert all(table["unmet_share"].isna().all() for table in water_table(cube, UNITS).values())
+
+
+def test_the_demand_of_one_subdistrict_of_the_demo_by_hand(demo_run, synthetic_inputs):
+    """From its rows of the input files, the printed counts and the weather of March 2024, with the middle coefficients.
+
+    People: residents 200 L, critical shelter 50 L, camps 20 L, others 200 L, 0.4 lost. Animals: L per head. Fields:
+    10 m3 per mm and ha, half of the water lost, salt leached at 1 dS/m.
+    """
+    pcode = "XWG05Q01N01"
+    kc = {"wheat": 1.15, "barley": 1.15, "rice": 0.0, "vegetables": 0.6, "dates": 0.9, "fodder": 0.95}
+    salt = {"wheat": 7.4, "barley": 10.0, "rice": 3.8, "vegetables": 3.5, "dates": 6.8, "fodder": 3.4}
+    litres = {"sheep": 6, "goats": 6, "cattle": 50, "buffaloes": 60, "camels": 20}
+
+    def own(path, of, column):
+        table = pd.read_csv(synthetic_inputs / path)
+        return table[table["pcode"] == pcode].set_index(of)[column].to_dict()
+
+    hectares, heads = (
+        own("agriculture/irrigated_area.csv", "crop", "hectares"),
+        own("agriculture/livestock.csv", "animal", "head"),
+    )
+    residents = own("residents/residents.csv", "pcode", "residents")[pcode]
+    with xr.open_dataset(demo_run / "cube.nc") as cube:
+        now = cube.sel(pcode=pcode).isel(time=-1)
+        printed = ("displaced_households", "displaced_critical", "displaced_camp_or_critical")
+        households, critical, either = (float(now[name]) for name in printed)
+        rain, reference = (float(now[name]) for name in ("rain", "evapotranspiration"))
+    assert min(sum(hectares.values()), sum(heads.values()), either - critical) > 0
+    people = residents * 200 + 6 * (critical * 50 + (either - critical) * 20 + (households - either) * 200)
+    usable = rain * (125 - 0.2 * rain) / 125
+    crops = {
+        crop: max(0.0, kc[crop] * reference - usable) * 10 * ha / 0.5 / (1 - 1.0 / (5 * salt[crop] - 1.0)) / 31
+        for crop, ha in hectares.items()
+    }
+    by_hand = {
+        "domestic": people / 1000 / 0.6,
+        "irrigation": sum(crops.values()),
+        "livestock": sum(litres[animal] * head for animal, head in heads.items()) / 1000,
+    }
+    table = pd.read_csv(demo_run / "tables" / "water_balance.csv")
+    row = table[(table["level"] == "subdistrict") & (table["pcode"] == pcode) & (table["scenario"] == "mid")].iloc[0]
+    for sector, water in by_hand.items():
+        assert row[f"demand_{sector}_m3d"] == pytest.approx(water, abs=0.051), sector
+    assert row["demand_total_m3d"] == pytest.approx(sum(by_hand.values()), abs=0.051)
