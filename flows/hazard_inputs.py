@@ -8,7 +8,7 @@ import xarray as xr
 from geodata.store import read_cube
 from models.hazards import HAZARDS, HazardOptions
 
-from .hazard_cells import cells_in_months, means_of_cells, reads_cells
+from .hazard_cells import means_in_months, reads_cells
 from .months import every_period, known_or_calibrating, reindexed, years_of
 from .plan import Plan
 from .workspace import stage
@@ -26,7 +26,7 @@ def inputs_by_subdistrict(name: str, block: HazardOptions, plan: Plan, work: str
     """
     method = HAZARDS[block.method]
     if method.cells is not None and reads_cells(block, plan):
-        return means_of_cells(cells_in_months(name, block, plan, work), plan, work)
+        return means_in_months(name, block, plan, work)
     if method.made_by:
         return read_cube(stage(work) / f"{method.made_by}.nc").sel(scenario=MIDDLE, drop=True)
     cubes = {s: read_cube(stage(work) / f"{s}.nc").drop_vars("effective_cells") for s in block.sources.values()}

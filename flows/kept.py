@@ -62,35 +62,39 @@ def recall(folder: Path, kind: str, question: Any, answer: Callable[[], Answer])
 
 
 def grow(
-    folder: Path, kind: str, question: Any, digests: pd.Series, answer: Callable[[pd.DatetimeIndex], xr.Dataset]
+    folder: Path, kind: str, question: Any, digests: pd.Series, answer: Callable[[pd.Index], xr.Dataset]
 ) -> xr.Dataset:
-    """Answer period by period: only those whose file is new or changed are asked for.
+    """Answer piece by piece: only those whose digest is new or changed are asked for.
 
     Parameters
     ----------
     folder, kind, question : as of `recall`; the question without the files
-    digests : Series of str, index time, the hash of each period's file
-    answer : (times) -> Dataset (time, ...) of these periods, each independent of the others
+    digests : Series of str
+        Its index, which has a name, has the pieces: periods (``time``) or files. Its values are the hash of all that
+        decides a piece.
+    answer : (pieces) -> Dataset (time, ...) of these pieces, each independent of the others
 
     Returns
     -------
-    Dataset (time, ...), the periods of `digests` in their order
+    Dataset (time, ...), the pieces of `digests` in their order
     """
+    dim = str(digests.index.name)
     entry = folder / f"{kind}-{_key(question)}"
     found = _read(entry)
-    known = found["periods"] if found else None
-    same = pd.Series(known["digest"].values, index=known.indexes["time"]).reindex(digests.index) if known else None
+    known = found["pieces"] if found else None
+    same = pd.Series(known["digest"].values, index=known.indexes[dim]).reindex(digests.index) if known else None
     fresh = digests.index if same is None else digests.index[(same != digests).to_numpy()]
     if known is not None and not len(fresh):
-        return known.drop_vars("digest").sel(time=digests.index)
-    new = answer(pd.DatetimeIndex(fresh))
+        return known.drop_vars("digest").sel({dim: digests.index})
+    new = answer(fresh)
     parts = (
         [new]
         if known is None or len(fresh) == len(digests)
-        else [known.drop_vars("digest").sel(time=digests.index.difference(fresh)), new]
+        else [known.drop_vars("digest").sel({dim: digests.index.difference(fresh)}), new]
     )
-    whole = xr.concat(parts, dim="time", join="exact", combine_attrs="override").sel(time=digests.index)
-    _keep(entry, {"periods": whole.assign(digest=("time", digests.to_numpy(dtype=str)))})
+    whole = xr.concat(parts, dim=dim, join="exact", combine_attrs="override")
+    whole = whole.sel({dim: digests.index})
+    _keep(entry, {"pieces": whole.assign(digest=(dim, digests.to_numpy(dtype=str)))})
     _make_room(folder, kind)
     return whole
 
@@ -107,7 +111,10 @@ def _read(entry: Path) -> Answer | None:
         record = json.loads((entry / RECORD).read_text("utf-8"))
         if any(sha256_of(entry / f"{name}.nc") != digest for name, digest in record.items()):
             return None
-        return {name: read_cube(entry / f"{name}.nc") for name in record}
+        found = {name: read_cube(entry / f"{name}.nc") for name in record}
+        with suppress(OSError):
+            os.utime(entry)  # entries make room by their last use
+        return found
     except (OSError, ValueError, InputError):
         return None
 
@@ -129,6 +136,7 @@ def _keep(entry: Path, answer: Answer) -> None:
 
 
 def _make_room(folder: Path, kind: str) -> None:
+    """Remove all but the entries of a kind that were last used."""
     entries = sorted(folder.glob(f"{kind}-{'?' * 20}"), key=lambda entry: entry.stat().st_mtime)
     for entry in entries[:-ENTRIES_OF_A_KIND]:
         shutil.rmtree(entry, ignore_errors=True)

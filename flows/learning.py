@@ -42,13 +42,36 @@ def learn(
     fit, years = method.fit, years_of(block, plan)
 
     def answer() -> Learnt:
-        learnt = fit(known_or_calibrating(inputs(), axis_of(block, plan), years, plan), block, years)
-        return {key: values.compute() for key, values in learnt.items()}
+        return fit(known_or_calibrating(inputs(), axis_of(block, plan), years, plan), block, years)
 
-    question = {"block": block.model_dump(mode="json"), "years": years, "where": where, "code": code_version()}
-    question |= {"inputs": calibrating_files(block, plan), "sources": sources_of(block, plan)}
+    return _learnt_once(name, block, plan, work, where, answer)
+
+
+def learn_cells(name: str, block: HazardOptions, plan: Plan, work: str, rasters: Callable[[], xr.Dataset]) -> Learnt:
+    """What the months of a block's cells are computed with, before any mean; once, as of `learn`.
+
+    Parameters
+    ----------
+    name, block : of a hazard or indicator whose method has `fit_cells`
+    rasters : () -> Dataset (time, lat, lon), the whole record, asked only where nothing is kept
+    """
+    fit, years = HAZARDS[block.method].fit_cells, years_of(block, plan)
+    assert fit is not None
+    return _learnt_once(name, block, plan, work, "days", lambda: fit(rasters(), block, years))
+
+
+def _learnt_once(
+    name: str, block: HazardOptions, plan: Plan, work: str, where: str, answer: Callable[[], Learnt]
+) -> Learnt:
+    """What was learnt before from the same, or else the answer."""
+    question = {"block": block.model_dump(mode="json"), "years": years_of(block, plan), "where": where}
+    question |= {"inputs": calibrating_files(block, plan), "sources": sources_of(block, plan), "code": code_version()}
     question["boundaries"] = plan.settings.boundaries.model_dump(mode="json")
-    return recall(kept_folder(plan, work), f"learnt-{name}-{where}", question, answer)
+
+    def computed() -> Learnt:
+        return {key: values.compute() for key, values in answer().items()}
+
+    return recall(kept_folder(plan, work), f"learnt-{name}-{where}", question, computed)
 
 
 def save_learnt(name: str, learnt: Learnt | None, work: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import pandas as pd
@@ -11,13 +13,12 @@ import xarray as xr
 from geodata.grids import describe_grid, grid_of
 from geodata.options import SourceOptions
 from geodata.rasters import RasterStack, bounds_of, judge, summarise
-from geodata.schema import Findings
-from geodata.stacks import periods_of_files
+from geodata.schema import Findings, GridSpec
 from geodata.water_codes import occurrence_by_subdistrict, water_by_subdistrict
 from geodata.zonal import zonal_mean, zonal_weights
 
 from .kept import grow
-from .period_files import digest_of_each_period, file_of_each_period
+from .period_files import axis_of_files, digests_of, names_tell
 from .plan import Plan, code_version
 from .policy import computing, reading
 
@@ -52,39 +53,56 @@ def by_subdistrict(raster: xr.DataArray, options: SourceOptions, subdistricts: g
 def read_by_subdistrict(
     name: str, options: RasterStack, plan: Plan, log: Findings, subdistricts: gpd.GeoDataFrame, kept: Path
 ) -> xr.Dataset | None:
-    """Means of a stack with a file for each period, of which only the new or changed files are read.
+    """Means of a stack of several files, of which only the new or changed are read.
 
     Returns
     -------
-    Dataset as of `by_subdistrict`; None of a stack whose files hold several periods
+    Dataset as of `by_subdistrict`; None of a source in one file
     """
-    if not file_of_each_period(name, plan):
+    axis = axis_of_files(name, plan, log, kept)
+    if not axis:
         return None
     root, bounds = Path(plan.data), bounds_of(subdistricts)
-    periods = periods_of_files(options, root, log)
-    # Without a declared CRS a header says nothing that the run must tell, but of its extent: two files do for all.
-    known = periods if options.crs else periods[-1:]
-    grid = grid_of(options.raster(root, log, bounds, known))
+    own = Findings(log.source)
+    grid = grid_of(options.raster(root, own, bounds, to_open(axis, options)))
+    log.items += [finding for finding in own.items if finding not in log.items]
 
-    def answer(times: pd.DatetimeIndex) -> xr.Dataset:
-        images = options.raster(root, Findings(log.source), bounds, times)
+    def answer(times: pd.Index) -> xr.Dataset:
+        images = options.raster(root, Findings(log.source), bounds, {time: axis[time] for time in times})
         table = summarise(images, options, log)
         log.stop()
         told = xr.Dataset.from_dataframe(table.rename_axis("time").add_prefix(_TOLD))
         return by_subdistrict(images, options, subdistricts).merge(told, join="exact")
 
-    boundaries = [(f.path, f.sha256) for f in plan.inputs if f.source == "boundaries"]
-    question = {"source": options.model_dump(mode="json"), "boundaries": boundaries, "code": code_version()}
-    question["grid"] = describe_grid(grid)
-    question["units"] = plan.settings.boundaries.model_dump(mode="json")
-    digests = digest_of_each_period(name, plan, periods)
-    whole = grow(kept, f"means-{name}", question, digests, answer)
+    digests = digests_of(name, plan)
+    of_periods = pd.Series([digests.get(path, "") for path in axis.values()], index=pd.DatetimeIndex(axis, name="time"))
+    whole = grow(kept, f"means-{name}", question_of(options, plan, grid), of_periods, answer)
     told = [v for v in map(str, whole.data_vars) if v.startswith(_TOLD)]
     judge(
         whole[told].reset_coords(drop=True).to_dataframe().rename(columns=lambda c: c.removeprefix(_TOLD)), options, log
     )
     log.stop()
     return whole.drop_vars(told)
+
+
+def to_open(axis: Mapping[pd.Timestamp, str], options: RasterStack) -> dict[pd.Timestamp, str]:
+    """Periods whose files are opened for what their headers say.
+
+    The first and the last file tell grid and extent of all. Only a declared CRS is noted for each file, and is
+    not told yet of files whose names say what they hold.
+    """
+    return dict(axis) if options.crs and names_tell(options) else {max(axis): axis[max(axis)]}
+
+
+def question_of(options: SourceOptions, plan: Plan, grid: GridSpec) -> dict[str, Any]:
+    """All that the means of a period depend on, but the file."""
+    return {
+        "source": options.model_dump(mode="json"),
+        "boundaries": [(f.path, f.sha256) for f in plan.inputs if f.source == "boundaries"],
+        "units": plan.settings.boundaries.model_dump(mode="json"),
+        "grid": describe_grid(grid),
+        "code": code_version(),
+    }
 
 
 _TOLD = "told_"  # before the columns of `summarise`

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -32,6 +32,8 @@ from .stacks import (
     complete_periods,
     crs_is_fit,
     dated_files,
+    only_files,
+    require_periods,
     unit_factors,
     what_it_is,
     whole_layout,
@@ -71,16 +73,19 @@ class _Header:
 
 
 def read_geotiffs(
-    options: StackOptions, root: Path, log: Findings, bounds: Bounds | None, only: pd.DatetimeIndex | None = None
+    options: StackOptions,
+    root: Path,
+    log: Findings,
+    bounds: Bounds | None,
+    only: Mapping[pd.Timestamp, str] | None = None,
 ) -> xr.DataArray:
     """Lazy raster (time, lat, lon) of the GeoTIFF files of a stack.
 
-    With ``only``, of a stack with a file for each period, no other file is opened than those of
-    these periods, and the first, whose grid is that of all.
+    With ``only``, no other file is opened than those of these periods, and the first, whose grid is that of all.
     """
     dated = dated_files(options, root, log)
     if only is not None:
-        dated = dated[:1] + [(name, date) for name, date in dated[1:] if period_start(date, options.cadence) in only]
+        dated = only_files(dated, only)
     headers = [(_header(root, name, options, log), date) for name, date in dated]
     log.stop()
     known = [(header, date) for header, date in headers if header is not None]
@@ -91,7 +96,8 @@ def read_geotiffs(
         periods = complete_periods(options, [p for _, _, p in bands], [name for name, _, _ in bands], log)
         log.stop()
     else:
-        periods = only
+        periods = pd.DatetimeIndex(list(only)).as_unit("ns")
+        require_periods(only, {period: name for name, _, period in bands}, log)
     factors, offset = unit_factors(options, periods)
     stored = {period: (name, band) for name, band, period in bands}
     slabs = [
@@ -101,6 +107,14 @@ def read_geotiffs(
     lat, lon = cell_centres(layout.grid)
     values = _lazy_images(slabs, layout, options, offset, log.source)
     return xr.DataArray(values, dims=("time", "lat", "lon"), coords={"time": periods, "lat": lat, "lon": lon})
+
+
+def geotiff_periods(
+    options: StackOptions, root: Path, name: str, date: pd.Timestamp | None, log: Findings
+) -> list[pd.Timestamp]:
+    """Starts of the periods whose images a file holds, by its header; none of a file that is not fit."""
+    header = _header(root, name, options, log)
+    return [] if header is None else [period for _, period in _bands(header, date, options, log)]
 
 
 def _header(root: Path, name: str, options: StackOptions, log: Findings) -> _Header | None:
@@ -206,8 +220,9 @@ def _load_images(
         members = list(group)
         try:
             with rasterio.open(path) as file:
+                coding = list(zip(file.nodatavals, file.scales, file.offsets, strict=True))  # each asks every band
                 for i, slab in members:
-                    values = _image(file, slab.band, layout, options)
+                    values = _image(file, slab.band, coding[slab.band - 1], layout, options)
                     images[i] = values * slab.factor + offset
         except RasterioError:
             log.error(
@@ -217,16 +232,19 @@ def _load_images(
     return images
 
 
-def _image(file: Any, band: int, layout: Layout, options: StackOptions) -> Floats:
-    """Values of one band in the file's units, north first and west first, NaN where missing."""
+def _image(file: Any, band: int, coding: tuple[Any, Any, Any], layout: Layout, options: StackOptions) -> Floats:
+    """Values of one band in the file's units, north first and west first, NaN where missing.
+
+    `coding` has the band's own nodata, scale and offset.
+    """
     rows, columns = layout.rows, layout.columns
     top, left = int(rows.min()), int(columns.min())
     window = Window(left, top, int(columns.max()) - left + 1, int(rows.max()) - top + 1)
     stored = file.read(band, window=window)[np.ix_(rows - top, columns - left)]
     missing = np.isnan(stored) if stored.dtype.kind == "f" else np.zeros(stored.shape, dtype=bool)
-    for code in {file.nodatavals[band - 1], options.nodata} - {None}:
+    nodata, scale, zero = coding
+    for code in {nodata, options.nodata} - {None}:
         missing |= stored == np.asarray(code, dtype="float64").astype(stored.dtype)
-    scale, zero = file.scales[band - 1], file.offsets[band - 1]
     values = (stored.astype("float64") * scale + zero) * options.scale + options.offset
     values[missing] = np.nan
     return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +27,8 @@ from .stacks import (
     crs_is_fit,
     dated_files,
     nothing_found,
+    only_files,
+    require_periods,
     unit_factors,
     what_it_is,
     whole_layout,
@@ -36,20 +38,35 @@ _LATITUDES, _LONGITUDES = {"lat", "latitude", "y"}, {"lon", "longitude", "long",
 _TIMES = {"time", "valid_time", "t"}
 
 
-def read_netcdf(options: StackOptions, root: Path, log: Findings, bounds: Bounds | None) -> xr.DataArray:
-    """Lazy raster (time, lat, lon) of the NetCDF files or the Zarr store of a stack."""
+def read_netcdf(
+    options: StackOptions,
+    root: Path,
+    log: Findings,
+    bounds: Bounds | None,
+    only: Mapping[pd.Timestamp, str] | None = None,
+) -> xr.DataArray:
+    """Lazy raster (time, lat, lon) of the NetCDF files or the Zarr store of a stack.
+
+    With ``only``, no other file is opened than those of these periods, and the first, whose grid is that of all.
+    """
     dated: list[tuple[str, pd.Timestamp | None]] = [(options.path, None)]
     if not options.is_zarr:
         dated = dated_files(options, root, log)
     elif not (root / options.path).is_dir():
         raise log.fail(file=options.path, field="path", found=nothing_found(options, root), expected="a Zarr store")
+    if only is not None:
+        dated = only_files(dated, only)
     parts = [_one_file(root, name, date, options, log) for name, date in dated]
     log.stop()
     _require_one_grid([(part, name) for part, (name, _) in zip(parts, dated, strict=True)], log)
     names = [name for part, (name, _) in zip(parts, dated, strict=True) for _ in range(part.sizes["time"])]
     periods = [pd.Timestamp(t) for part in parts for t in part["time"].values]
-    every = complete_periods(options, periods, names, log)
-    log.stop()
+    if only is None:
+        every = complete_periods(options, periods, names, log)
+        log.stop()
+    else:
+        every = pd.DatetimeIndex(list(only)).as_unit("ns")
+        require_periods(only, dict(zip(periods, names, strict=True)), log)
     first = parts[0]
     layout = clipped(whole_layout(first["lat"].values, first["lon"].values, names[0], log), options, log, bounds)
     lat, lon = cell_centres(layout.grid)
@@ -58,6 +75,13 @@ def read_netcdf(options: StackOptions, root: Path, log: Findings, bounds: Bounds
     raster = xr.concat(moved, dim="time").sortby("time").reindex(time=every)
     factors, offset = unit_factors(options, every)
     return (raster * xr.DataArray(factors, coords={"time": every}) + offset).astype("float32")
+
+
+def netcdf_periods(
+    options: StackOptions, root: Path, name: str, date: pd.Timestamp | None, log: Findings
+) -> list[pd.Timestamp]:
+    """Starts of the periods whose images a file holds, by its own coordinates, whatever its name says."""
+    return [pd.Timestamp(t) for t in _one_file(root, name, date, options, log)["time"].values]
 
 
 def _one_file(root: Path, name: str, date: pd.Timestamp | None, options: StackOptions, log: Findings) -> xr.DataArray:

@@ -7,7 +7,7 @@ with the name of the file and of the period.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,9 +16,9 @@ import pandas as pd
 import xarray as xr
 
 from .calendar import period_label
-from .geotiff import read_geotiffs
+from .geotiff import geotiff_periods, read_geotiffs
 from .grids import Floats, grid_of, row_areas
-from .netcdf import read_netcdf
+from .netcdf import netcdf_periods, read_netcdf
 from .quantities import Quantity, Range
 from .rain_units import months_from_dekads
 from .schema import Findings, InputError
@@ -42,10 +42,20 @@ class RasterStack(StackOptions):
         return _in_months(stored) if self.file_cadence else stored
 
     def raster(
-        self, root: Path, log: Findings, bounds: Bounds | None = None, only: pd.DatetimeIndex | None = None
+        self, root: Path, log: Findings, bounds: Bounds | None = None, only: Mapping[pd.Timestamp, str] | None = None
     ) -> xr.DataArray:
         """Lazy raster over `bounds`: see `read_raster_stack`."""
         return read_raster_stack(self, root, log, bounds, only)
+
+    def periods_in(self, root: Path, name: str, date: pd.Timestamp | None, log: Findings) -> list[pd.Timestamp]:
+        """Starts of the periods whose images one file of the stack holds: its header is read, no pixel.
+
+        Parameters
+        ----------
+        name, date : as of `geodata.stacks.dated_files`
+        """
+        periods_of = netcdf_periods if self.is_netcdf else geotiff_periods
+        return periods_of(self, root, name, date, log)
 
 
 def bounds_of(subdistricts: Any) -> Bounds | None:
@@ -61,7 +71,7 @@ def read_raster_stack(
     root: Path,
     log: Findings,
     bounds: Bounds | None = None,
-    only: pd.DatetimeIndex | None = None,
+    only: Mapping[pd.Timestamp, str] | None = None,
 ) -> xr.DataArray:
     """Lazy raster of a stack; headers are read, pixels are not.
 
@@ -75,8 +85,9 @@ def read_raster_stack(
         Collects errors and repairs; raised together where reading on is pointless.
     bounds : tuple (west, south, east, north) or None, degree
         Give out only the cells that these touch.
-    only : DatetimeIndex or None
-        Starts of the periods to give out, of GeoTIFFs with a file for each; the other files stay closed.
+    only : mapping of Timestamp to str, or None
+        Starts of the periods to give out, in their order, and the file of each ("" of a gap); the other files,
+        but the first, stay closed. Not for files of dekads that make months.
 
     Returns
     -------
@@ -86,7 +97,7 @@ def read_raster_stack(
     if options.file_cadence:
         return _in_months(read_raster_stack(options.as_stored, root, log, bounds))
     if options.is_netcdf:
-        stored = read_netcdf(options, root, log, bounds)
+        stored = read_netcdf(options, root, log, bounds, only)
     else:
         stored = read_geotiffs(options, root, log, bounds, only)
     raster = _as_meant(stored, options)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, Self
@@ -289,6 +289,22 @@ def periods_of_files(options: StackOptions, root: Path, log: Findings) -> pd.Dat
     periods = complete_periods(options, [period for _, period in dated], [name for name, _ in dated], log)
     log.stop()
     return periods
+
+
+def only_files(
+    dated: list[tuple[str, pd.Timestamp | None]], only: Mapping[pd.Timestamp, str]
+) -> list[tuple[str, pd.Timestamp | None]]:
+    """Files that hold the periods asked for, and the first, whose grid is that of all."""
+    return dated[:1] + [item for item in dated[1:] if item[0] in set(only.values())]
+
+
+def require_periods(only: Mapping[pd.Timestamp, str], found: Mapping[pd.Timestamp, str], log: Findings) -> None:
+    """InputError for a period that is not, or no longer, in the file it is to be read from."""
+    for period, name in only.items():
+        if name and found.get(period) != name:
+            raise log.fail(
+                file=name, field="time", found=f"no image for {period.date()}", expected="a file that stays as it was"
+            )
 
 
 def _declared(text: str | None, cadence: str) -> list[pd.Timestamp]:

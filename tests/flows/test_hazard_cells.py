@@ -1,15 +1,23 @@
 """From cells to subdistricts: values, and why there is none."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
+import pytest
 import xarray as xr
 
+from flows import hazard_cells
 from flows.further_tables import usable_months
-from flows.hazard_cells import status_of_cells
+from flows.hazard_cells import cells_in_months, means_in_months, status_of_cells
 from flows.indicators import long_table
+from flows.plan import Plan, with_inputs
+from flows.settings import load_settings
 from geodata.grids import grid_of
 from geodata.schema import Status, status_attrs
 from geodata.zonal import zonal_mean, zonal_weights
+
+from .records import write_record
 
 OK, DRY, FAR, GONE = Status.ok, Status.masked_dry_season, Status.out_of_support, Status.insufficient_data
 
@@ -74,3 +82,117 @@ def test_usable_months_count_what_an_index_can_say_not_what_was_never_measured()
     values = np.where(np.array(flags) == OK, 0.5, np.nan)
     table = usable_months(cube(spi_3=(("time", "pcode"), values, flags)), pd.Series("North", index=["U0", "U1"]))
     assert table[["month", "usable", "months"]].values.tolist() == [[1, 1, 2], [2, 0, 1], [3, 0, 2], [4, 0, 2]]
+
+
+# ------------------------------------------------------------------ months of days, kept from run to run
+
+DAYS = pd.date_range("1992-01-01", "2004-06-30")
+HOT = ("2003-04-29", "2003-04-30", "2003-05-01")
+"""Three days above 45 degrees, two in April and one in May; all others, of twelve Aprils, are cool."""
+
+
+def country_of_days(folder, as_of, days=DAYS, pattern="{YYYY}.nc", change=None, calibration=(1992, 2004)):
+    """Plan and folder of a run of a country with the hottest and the coolest hour of each day, in files of months.
+
+    All that is kept lies in ``folder/out``; the files, made once, in ``folder/data``.
+    """
+    demo = load_settings("demo")
+    sources = {}
+    for name, warmth in (("tmax_daily", 30.0), ("tmin_daily", 15.0)):
+        here = f"{name}/{pattern}"
+        sources[name] = demo.sources[name].model_copy(
+            update={"path": here, "variable": None, "available_after_days": 0}
+        )
+        values = warmth + np.sin(np.arange(len(days)))[:, None, None] * np.ones((1, 4, 4))
+        if name == "tmax_daily":
+            values[days.isin(pd.DatetimeIndex(HOT))] = 46.0
+        if change is not None:
+            values[days == pd.Timestamp(change)] += 3.0
+        write_record(folder / "data", here, days, values.astype("float32"))
+    block = demo.hazards["heat"].model_copy(update={"calibration_years": calibration, "min_years": 2})
+    settings = demo.model_copy(update={"sources": sources, "hazards": {"heat": block}, "indicators": {}})
+    plan = with_inputs(Plan(settings, data=str(folder / "data"), as_of=as_of, issued="2026-01-15"))
+    work = folder / "out" / "demo" / "runs" / f".{as_of}"
+    shutil.rmtree(work, ignore_errors=True)
+    (work / ".stage").mkdir(parents=True)
+    squares().to_parquet(work / ".stage" / "subdistricts.parquet")
+    return block, plan, str(work)
+
+
+def heat_of(folder, as_of, **how):
+    block, plan, work = country_of_days(folder, as_of, **how)
+    return means_in_months("heat", block, plan, work).assign_attrs()
+
+
+def waves(means, month):
+    return means["heat_wave_days"].sel(time=month).values.tolist()
+
+
+def test_a_month_up_to_the_as_of_month_knows_no_day_after_it(tmp_path):
+    """Hot on 29 and 30 April and on 1 May. At the end of April nobody knew of May, though its year calibrates."""
+    assert waves(heat_of(tmp_path, "2003-04"), "2003-04-01") == [0, 0, 0, 0]
+    may = heat_of(tmp_path, "2003-05")
+    assert waves(may, "2003-04-01") == [2, 2, 2, 2]
+    assert waves(may, "2003-05-01") == [1, 1, 1, 1]
+
+
+def test_a_month_that_calibrates_alone_is_told_from_every_day(tmp_path):
+    """At the end of March, April is only there to calibrate: with its wave."""
+    assert waves(heat_of(tmp_path, "2003-03"), "2003-04-01") == [2, 2, 2, 2]
+
+
+@pytest.mark.parametrize("pattern", ["{YYYY}.{MM}.tif", "{YYYY}.tif", "{YYYY}.nc", "all.nc"])
+def test_months_kept_from_run_to_run_are_those_of_a_run_from_nothing(tmp_path, pattern):
+    """The record grows by a month, goes back, and a day of it changes: each time as if nothing had been kept."""
+    grown, late = tmp_path / "grown", DAYS[DAYS >= "2001"]
+    steps = (
+        {"as_of": "2003-04", "days": late[late < "2003-05"]},
+        {"as_of": "2003-05", "days": late[late < "2003-06"]},
+        {"as_of": "2003-04", "days": late[late < "2003-06"]},
+        {"as_of": "2003-05", "days": late[late < "2003-06"], "change": "2003-04-30"},
+        {"as_of": "2003-05", "days": late[(late >= "2002") & (late < "2003-06")]},
+    )
+    for i, step in enumerate(steps):
+        shutil.rmtree(grown / "data", ignore_errors=True)
+        found = heat_of(grown, pattern=pattern, **step)
+        alone = heat_of(tmp_path / str(i), pattern=pattern, **step)
+        xr.testing.assert_identical(found, alone)
+        for part in (found, alone):
+            assert part["hot_days"].notnull().any()
+
+
+def test_a_new_month_opens_the_files_of_its_days_alone(tmp_path, monkeypatch):
+    """June comes after the calibration: the last two days of May, those of June, and of May those two days before.
+
+    May is worked out again as well: its last days may belong to a wave that June goes on with.
+    """
+    asked = []
+    rasters = hazard_cells.rasters_of
+
+    def spy(block, plan, work, days=None):
+        asked.append(None if days is None else (str(days.start.date()), str(days.stop.date())))
+        return rasters(block, plan, work, days)
+
+    monkeypatch.setattr(hazard_cells, "rasters_of", spy)
+    how = {"calibration": (2001, 2002), "pattern": "{YYYY}.{MM}.tif"}
+    late = DAYS[DAYS >= "2001"]
+    heat_of(tmp_path, "2003-05", days=late[late < "2003-06"], **how)
+    assert asked == [None]
+    asked.clear()
+    heat_of(tmp_path, "2003-06", days=late[late < "2003-07"], **how)
+    assert asked == [("2003-04-29", "2003-06-30")]
+    asked.clear()
+    heat_of(tmp_path, "2003-06", days=late[late < "2003-07"], **how)
+    assert asked == []
+
+
+def test_cells_and_means_of_a_large_record_are_those_of_a_small_one(tmp_path, monkeypatch):
+    """Worked on in bands, on disk, as a record that does not fit the memory."""
+    expected = heat_of(tmp_path / "a", "2003-05")
+    monkeypatch.setattr(hazard_cells, "IN_MEMORY_BYTES", 1e3)
+    monkeypatch.setattr("geodata.bands.IN_MEMORY_BYTES", 1e3)
+    block, plan, work = country_of_days(tmp_path / "b", "2003-05")
+    xr.testing.assert_identical(means_in_months("heat", block, plan, work), expected)
+    cells = cells_in_months("heat", block, plan, work)
+    assert set(cells.data_vars) == {"hot_days", "hot_days_status", "hot_nights", "hot_nights_status"}
+    assert cells["hot_days"].sel(time="2003-04-01").values.tolist() == [[2.0] * 4] * 4

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +121,7 @@ def test_only_new_and_changed_periods_are_asked_for(tmp_path):
         return xr.Dataset({"x": ("time", [float(t.month) + 10 * len(asked) for t in times])}, coords={"time": times})
 
     def grown(digests):
-        times = pd.DatetimeIndex([pd.Timestamp(2020, m, 1) for m in digests])
+        times = pd.DatetimeIndex([pd.Timestamp(2020, m, 1) for m in digests], name="time")
         return grow(tmp_path, "kind", "q", pd.Series(list(digests.values()), index=times), answer)["x"].values.tolist()
 
     assert grown({1: "a", 2: "b", 3: "c"}) == [11, 12, 13]
@@ -136,3 +137,16 @@ def test_old_answers_make_room(tmp_path):
         recall(tmp_path, "other", 0, answers([q], []))
     assert len(list(tmp_path.glob("kind-*"))) == 3
     assert len(list(tmp_path.glob("other-*"))) == 1
+
+
+def test_what_was_used_last_makes_room_last(tmp_path):
+    """Four questions, of which the first was asked again: the second goes."""
+    for q in (0, 1, 2, 0, 3):
+        recall(tmp_path, "kind", q, answers([q], []))
+        time.sleep(0.02)
+    asked = []
+    for q in (0, 2, 3):
+        recall(tmp_path, "kind", q, answers([q], asked))
+    assert asked == []
+    recall(tmp_path, "kind", 1, answers([1], asked))
+    assert asked == [1]
