@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+import xarray as xr
 from scipy.stats import spearmanr
 
 from geodata import synthetic
 from geodata.synthetic_land import draw_land, grid_around_country, to_km
 from geodata.synthetic_rivers import Network, draw_network
+from geodata.synthetic_water import occurrence_of
 from geodata.water_codes import month_weighted_occurrence
 
 GRID = grid_around_country(0.05)
@@ -84,6 +86,15 @@ def test_occurrence_is_that_of_the_whole_years_of_the_history(country):
     assert seen.sum() > 0.4 * seen.size
     assert (seen == country.land.covers(GRID)).all()
     assert str(drawn.time.values[0])[:10] == "2023-12-31"
+
+
+def test_a_month_never_seen_is_left_out_of_the_occurrence():
+    """Water in each January, land from March on, February never seen: 1 of 11 months, 9 %. Nothing ever seen: 255."""
+    times = pd.date_range("2010-01", periods=24, freq="MS")
+    codes = np.ones((24, 1, 2), dtype="uint8")
+    codes[[0, 12], 0, 0], codes[[1, 13], 0, 0], codes[:, 0, 1] = 2, 0, 0
+    history = xr.DataArray(codes, dims=("time", "lat", "lon"), coords={"time": times, "lat": [0.5], "lon": [0.5, 1.5]})
+    assert occurrence_of(history, (2010, 2011)).values.tolist() == [[[9, 255]]]
 
 
 def test_the_lake_is_always_water_and_a_lost_marsh_for_part_of_the_time(country):
