@@ -11,6 +11,7 @@ import xarray as xr
 from shapely.geometry import box
 
 import flows.balance_water
+import flows.score_risk
 from flows.balance_water import COLUMNS, SUMMED, balance, returning, water_table
 from flows.plan import Plan
 from flows.reading import as_cube
@@ -504,3 +505,26 @@ def test_the_demand_of_one_subdistrict_of_the_demo_by_hand(demo_run, synthetic_i
     for sector, water in by_hand.items():
         assert row[f"demand_{sector}_m3d"] == pytest.approx(water, abs=0.051), sector
     assert row["demand_total_m3d"] == pytest.approx(sum(by_hand.values()), abs=0.051)
+
+
+@pytest.mark.parametrize(("among", "apart"), [(False, 10_000.0), (True, 9_400.0)])
+def test_exposure_counts_displaced_people_once_too(tmp_path, monkeypatch, among, apart):
+    """The option of the residents holds for who is exposed as for who needs water: 600 of A's 10,000 are displaced."""
+
+    class Stop(Exception):
+        pass
+
+    def told(people, displaced, **options):
+        raise Stop(people.sel(pcode="A").item(), displaced.sel(pcode="A").item())
+
+    plan = make_country(tmp_path)
+    source = plan.settings.sources["residents"].model_copy(update={"includes_displaced": among})
+    plan = Plan(
+        plan.settings.model_copy(update={"sources": {**plan.settings.sources, "residents": source}}), "", AS_OF, ""
+    )
+    counts = read_cube(stage(tmp_path) / "displacement.nc").isel(time=[-1])
+    cube = counts.merge(residents((10_000, 2_000, 3_000, 500)).assign_coords(time=counts["time"]))
+    monkeypatch.setattr(flows.score_risk, "exposure", told)
+    with pytest.raises(Stop) as asked:
+        flows.score_risk.score(plan, cube)
+    assert asked.value.args == (apart, 600.0)
