@@ -72,6 +72,29 @@ def means_in_months(name: str, block: HazardOptions, plan: Plan, work: str) -> x
     return read_cube(_worked_out(name, block, plan, work) / _MEANS)
 
 
+def months_of_inputs(inputs: xr.Dataset, block: HazardOptions, plan: Plan) -> xr.Dataset:
+    """What a method makes month by month of inputs by subdistrict, where no cells are known.
+
+    A month that speaks by the as-of month is told from days that could be had by then, as of `windows_of`.
+    """
+    method, years = HAZARDS[block.method], years_of(block, plan)
+    if method.window is None or method.fit_cells is None:
+        return method.in_months(inputs, block, years)
+    learnt = method.fit_cells(inputs, block, years)
+    whole, by_then = method.in_months(inputs, block, years, learnt), last_day_known(block, plan)
+    known = inputs.sel(time=slice(by_then))
+    if not known.sizes["time"]:
+        return whole
+    months = method.in_months(known, block, years, learnt)
+    months = months.isel(time=period_ends(months.indexes["time"], "month") <= by_then)
+    return xr.concat([months, whole.isel(time=slice(months.sizes["time"], None))], dim="time", combine_attrs="override")
+
+
+def last_day_known(block: HazardOptions, plan: Plan) -> pd.Timestamp:
+    """Last day of which every source of a block could be had by the end of the as-of month."""
+    return pd.Timestamp(plan.as_of_end) - pd.Timedelta(days=axis_of(block, plan).available_after_days)
+
+
 _CELLS, _MEANS = "cells.nc", "means.nc"
 
 
@@ -164,8 +187,7 @@ def windows_of(block: HazardOptions, plan: Plan, work: str) -> pd.DataFrame:
     record = pd.DatetimeIndex(axis) if axis else open_raster(block.source, plan, bounds).indexes["time"]
     days = _cut(record, source, block, plan)
     months = _cut(pd.DatetimeIndex(days.to_period("M").unique().to_timestamp()), speaking, block, plan)
-    by_then = pd.Timestamp(plan.as_of_end) - pd.Timedelta(days=speaking.available_after_days)
-    ends = period_ends(months, "month")
+    by_then, ends = last_day_known(block, plan), period_ends(months, "month")
     table = pd.DataFrame({"speaks": ends <= by_then}, index=pd.DatetimeIndex(months, name="time"))
     table["first"] = (table.index - back).where(table.index - back > days[0], days[0])
     latest = pd.Series(days[-1], index=table.index).where(~table["speaks"], min(by_then, days[-1]))

@@ -8,7 +8,7 @@ import xarray as xr
 from geodata.store import read_cube
 from models.hazards import HAZARDS, HazardOptions
 
-from .hazard_cells import means_in_months, reads_cells
+from .hazard_cells import means_in_months, months_of_inputs, reads_cells
 from .months import every_period, known_or_calibrating, reindexed, years_of
 from .plan import Plan
 from .workspace import stage
@@ -34,4 +34,4 @@ def inputs_by_subdistrict(name: str, block: HazardOptions, plan: Plan, work: str
     first = known_or_calibrating(cubes[block.source], source, years_of(block, plan), plan)
     times = every_period(pd.DatetimeIndex(first.indexes["time"]), source.cadence)
     inputs = xr.merge([reindexed(cube, times) for cube in cubes.values()], join="exact", compat="no_conflicts")
-    return inputs if method.cells is None else method.in_months(inputs, block, years_of(block, plan))
+    return inputs if method.cells is None else months_of_inputs(inputs, block, plan)

@@ -9,12 +9,12 @@ import xarray as xr
 
 from flows import hazard_cells
 from flows.further_tables import usable_months
-from flows.hazard_cells import cells_in_months, means_in_months, status_of_cells
+from flows.hazard_cells import cells_in_months, means_in_months, months_of_inputs, status_of_cells
 from flows.indicators import long_table
 from flows.plan import Plan, with_inputs
 from flows.settings import load_settings
 from geodata.grids import grid_of
-from geodata.schema import Status, status_attrs
+from geodata.schema import Status, status_attrs, status_like
 from geodata.zonal import zonal_mean, zonal_weights
 
 from .records import write_record
@@ -134,6 +134,21 @@ def test_a_month_up_to_the_as_of_month_knows_no_day_after_it(tmp_path):
     may = heat_of(tmp_path, "2003-05")
     assert waves(may, "2003-04-01") == [2, 2, 2, 2]
     assert waves(may, "2003-05-01") == [1, 1, 1, 1]
+
+
+def test_of_tables_by_day_too_no_day_after_the_as_of_month_is_known(tmp_path):
+    """The same days for each subdistrict, with no cells behind them."""
+    for as_of, wanted in (("2003-03", 2), ("2003-04", 0), ("2003-05", 2), ("1990-01", 2)):
+        block, plan, work = country_of_days(tmp_path, as_of, pattern="all.nc")
+        days = (
+            xr.open_dataset(tmp_path / "data/tmax_daily/all.nc")["rain"].mean(["lat", "lon"]).expand_dims(pcode=["A"])
+        )
+        days = days.transpose("time", "pcode").assign_attrs(units="degC")
+        flags = status_like(days)
+        inputs = xr.Dataset({n: v for s in block.sources.values() for n, v in ((s, days), (f"{s}_status", flags))})
+        found = months_of_inputs(inputs, block, plan)
+        assert waves(found, "2003-04-01") == [wanted], as_of
+        assert found.indexes["time"].equals(pd.date_range("1992-01", "2004-06", freq="MS"))
 
 
 def test_a_month_that_calibrates_alone_is_told_from_every_day(tmp_path):
