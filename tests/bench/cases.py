@@ -69,6 +69,9 @@ CASES = [
     Case("hazard stage, Iraq, 0.05 degrees x 44 years of months", "iraq_hazards", "< 1", limit=30),
     Case("hazard stage, Iraq, memory", "iraq_hazards", "< 1", limit=2000, unit="peak_mb"),
     Case("daily rain, 44,000 cells x 16,000 days, memory", "daily_rain", "< 1", limit=2000, unit="peak_mb", runs=1),
+    Case("a new month, Iraq, daily and monthly rain, a full run", "month_of_days", "< 0.25", peer="full", runs=1),
+    Case("a new month and its full run, memory", "month_of_days", "< 1", limit=2000, unit="peak_mb", runs=1),
+    Case("a new month, Iraq, monthly rain alone, a full run", "month_of_months", "told", peer="full", runs=1),
     Case("demo to the printed path", "demo_ours", "< 1", limit=60),
     Case("demo, memory", "demo_ours", "< 1", limit=1500, unit="peak_mb"),
     Case("Iraq index.html", "iraq_page", "< 1", limit=1_500_000, unit="bytes"),
@@ -324,6 +327,20 @@ def daily_rain() -> dict[str, float]:
     from .daily_rain import daily_rain_ours
 
     return daily_rain_ours()
+
+
+def month_of_days() -> dict[str, float]:
+    """A new month after 44 years of daily and monthly rain, and the full run of it."""
+    from .new_month import new_month
+
+    return new_month(daily=True)
+
+
+def month_of_months() -> dict[str, float]:
+    """The same of monthly rain alone, where the means of a month are a small part of a run."""
+    from .new_month import new_month
+
+    return new_month(daily=False)
 
 
 def demo_ours() -> dict[str, float]:
