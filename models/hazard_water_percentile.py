@@ -19,6 +19,7 @@ class WaterOptions(HazardOptions):
     method: Literal["water_percentile"] = "water_percentile"
     source: SourceName = "surface_water"
     years_without_imagery: tuple[int, ...] = ()
+    find_years_without_imagery: bool = True  # false where the source itself says what was not seen
     min_years: int = 20
     min_area_km2: float = 0.1
     since_year: int | None = None  # rank among the years of the present regime only
@@ -36,6 +37,7 @@ def _index(inputs: xr.Dataset, options: WaterOptions, calibration: tuple[int, in
     seen: dict[str, Any] = {
         "observed_share": inputs.get(f"{options.source}_coverage"),
         "years_without_imagery": options.years_without_imagery,
+        "detect": options.find_years_without_imagery,
         "min_years": options.min_years,
         "min_area_km2": options.min_area_km2,
     }

@@ -79,6 +79,8 @@ def water_percentile(
       ``min_years`` seen years, and where the median lies below ``min_area_km2`` (a few pixels).
     * A year that is found without images may be one of great drought: nothing is told of it, nor is the year before
       told in its stead until the unit is seen again. For a declared year the one before stands, with its age.
+    * The rule for such years is a threshold: one that stands just above it comes back, false zeros and all, where a
+      few of its empty readings are lost. A year that is declared stays out.
     * In a river ruled by dams low water may be somebody's decision: ``since_year`` ranks within the present rule.
     * With 20 years it runs from 0.03 to 0.97.
 

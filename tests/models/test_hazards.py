@@ -327,3 +327,19 @@ def test_a_day_that_nobody_saw_lowers_no_count_of_heat():
     inputs = xr.Dataset({"tmax": daily(tmax, "2001-07-01"), "tmin": daily([25] * 31, "2001-07-01")})
     out = assess_hazard("heat", inputs, HeatOptions(), CALIBRATION)
     assert words(out.hazard_heat_status) == ["insufficient_data"]
+
+
+def test_a_month_seen_dry_is_told_where_the_source_says_what_was_not_seen():
+    """Twelve lakes, all but empty in one year: a fault of the images by rule, and a drought where they say they saw."""
+    area = np.random.default_rng(5).uniform(16.0, 24.0, (35, 12))
+    area[-1] = 0.1
+    coords = {"time": pd.date_range("1990", periods=35, freq="YS"), "pcode": [f"U{i}" for i in range(12)]}
+    lakes = xr.DataArray(area, dims=("time", "pcode"), coords=coords, attrs={"units": "km2"})
+    inputs = xr.Dataset({"area": lakes, "area_status": status_like(lakes)})
+    method = HAZARDS["water_percentile"]
+    by_rule, as_seen = (
+        method.indices(inputs, WaterOptions(source="area", find_years_without_imagery=find), CALIBRATION)
+        for find in (True, False)
+    )
+    assert by_rule["percentile"].isel(time=-1).isnull().all()
+    assert (as_seen["percentile"].isel(time=-1) < 0.03).all()
