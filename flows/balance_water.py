@@ -380,10 +380,10 @@ def water_table(cube: xr.Dataset, subdistricts: pd.DataFrame) -> dict[str, pd.Da
     Returns
     -------
     dict "subdistrict", "district", "governorate" -> DataFrame with `COLUMNS`
-        Sorted by p-code and scenario. Sums hold the subdistricts whose value is known:
+        Sorted by p-code and scenario. A sum stands where it is known of every subdistrict:
         ``units_with_demand`` and ``units_with_supply`` of ``units``, and ``sectors_partly_known`` says which
-        parts of the demand are known in some of them only: of the total they make a lower bound.
-        ``demand_domestic_m3d`` is that of all people, or empty with its reason. ``status`` is that of the supply.
+        parts of the demand are known in some of them only. ``demand_total_m3d`` alone is then a lower bound.
+        ``status`` is that of the supply and of what is unmet.
     """
     last = cube.isel(time=[-1])
     tables = {}
@@ -418,12 +418,16 @@ def _level_table(last: xr.Dataset, codes: pd.Series, names: pd.Series, level: st
     rows["units"] = sums["units"].to_series().loc[unit].to_numpy()
     rows["units_with_demand"] = _of_units(sums["demand_total_units"])
     rows["units_with_supply"] = _of_units(sums["supply_units"])
-    # What is known of some of its subdistricts says nothing of the share that a larger unit lacks.
+    # What is known of some of its subdistricts says nothing of what a larger unit gets and lacks: 0 of three is not 0.
     in_part = rows["units_with_supply"].between(1, rows["units"] - 1)
+    rows.loc[in_part, [f"{name}_m3d" for name in SUMMED if not name.startswith("demand")]] = np.nan
     rows.loc[in_part, ["unmet_share", "status"]] = [np.nan, Status.insufficient_data.name]
-    # Nor is the need of some of its people that of all.
-    in_part = _of_units(sums["demand_domestic_units"]).between(1, rows["units"] - 1)
-    rows.loc[in_part, ["demand_domestic_m3d", "demand_domestic_status"]] = [np.nan, Status.insufficient_data.name]
+    # Nor is the need of some of its people, fields or animals that of all.
+    for sector in SECTORS:
+        in_part = _of_units(sums[f"demand_{sector}_units"]).between(1, rows["units"] - 1)
+        rows.loc[in_part, f"demand_{sector}_m3d"] = np.nan
+        if sector == "domestic":
+            rows.loc[in_part, "demand_domestic_status"] = Status.insufficient_data.name
     rows = rows.reset_index().rename(columns={"unit": "pcode"})
     rows["level"], rows["name_en"] = level, names.loc[rows["pcode"]].to_numpy()
     rows["as_of"] = pd.Timestamp(last.indexes["time"][-1]).strftime("%Y-%m")

@@ -440,6 +440,10 @@ def test_a_sum_over_part_of_the_units_says_so(tmp_path):
     assert north["sectors_known"] == "residents displaced irrigation"
     assert north["sectors_partly_known"] == "livestock: 2 of 3"
     assert (north["units_with_demand"], north["units_with_supply"]) == (3, 1)
+    assert north["status"] == "insufficient_data"
+    silent = ["supply_m3d", "unmet_domestic_m3d", "unmet_total_m3d", "unmet_share", "demand_livestock_m3d"]
+    assert north[silent].isna().all()  # 0 unmet in the one that is known is not 0 in three
+    assert north[["demand_irrigation_m3d", "demand_total_m3d"]].notna().all()
     assert table.loc[("G2", "mid"), "sectors_known"] == "residents displaced irrigation livestock"
     assert table.loc[("G2", "mid"), "sectors_partly_known"] == ""
 
