@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -80,14 +81,32 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
     assert faults == []
 
 
+def made_once(name: str, tmp_path_factory: pytest.TempPathFactory, make: Callable[[Path], object]) -> Path:
+    """A folder that the first worker to ask for it makes, and that all workers of a session read.
+
+    Parameters
+    ----------
+    name : str, of the folder
+    make : (Path) -> fills the folder; a failure is told to each worker that asks
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made-once" / name
+    folder.parent.mkdir(exist_ok=True)
+    done = folder.with_suffix(".done")
+    with FileLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def synthetic_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data folder of the synthetic country. Read only: a test that breaks something copies it first."""
     from geodata import synthetic
 
-    folder = tmp_path_factory.mktemp("synthetic") / "inputs"
-    synthetic.write_country(folder)
-    return folder
+    return made_once("inputs", tmp_path_factory, synthetic.write_country)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-from importlib import resources
 from pathlib import Path
 
 import geopandas as gpd
@@ -174,13 +173,13 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_told_and_nothing_is_published(country, tmp_path, mistake):
+def test_a_mistake_is_told_and_nothing_is_published(country, small_config, tmp_path, mistake):
     """Each message names the file and the field, what was found and what was expected."""
     damage, words = MISTAKES[mistake]
     damage(country)
     out = tmp_path / "out"
     with pytest.raises(InputError) as error:
-        run_country.fn("demo", data=str(country), issued=ISSUED, out=str(out))
+        run_country.fn(small_config, data=str(country), issued=ISSUED, out=str(out))
     message = str(error.value)
     for word in ["found", "expected", *words]:
         assert word in message, message
@@ -188,13 +187,13 @@ def test_a_mistake_is_told_and_nothing_is_published(country, tmp_path, mistake):
     assert not list(out.rglob("latest*"))
 
 
-def test_check_reports_all_mistakes_in_one_pass(country):
+def test_check_reports_all_mistakes_in_one_pass(country, small_config):
     """An analyst mends everything at once, not one file a day."""
     remove("residents/residents.csv")(country)
     rewrite_rain(lambda v: np.where(v >= 0, v - 5, v))(country)
     edit_list(put("Families", 7, "many"))(country)
     edit_list(put("Latitude", 9, 0.0))(country)
-    errors = [f for f in check_inputs.fn("demo", str(country), None, ISSUED) if f.severity == "error"]
+    errors = [f for f in check_inputs.fn(small_config, str(country), None, ISSUED) if f.severity == "error"]
     assert {f.source for f in errors} == {"sources.residents", "sources.rain", "sources.displacement"}
 
 
@@ -284,8 +283,8 @@ def test_the_inputs_of_every_hazard_are_judged_in_the_same_pass(country):
     ("years", "found"),
     [("start_year = 1961\nend_year = 1990", "7 of the years 1961 to 1990 in a record of 1984 to 2024")],
 )
-def test_a_calibration_outside_the_record_is_refused(synthetic_inputs, tmp_path, years, found):
-    text = (resources.files("flows") / "config" / "demo.toml").read_text("utf-8")
+def test_a_calibration_outside_the_record_is_refused(synthetic_inputs, small_config, tmp_path, years, found):
+    text = Path(small_config).read_text("utf-8")
     changed = tmp_path / "early.toml"
     changed.write_text(text.replace("start_year = 1991\nend_year = 2020", years), "utf-8")
     errors = [f for f in check_inputs.fn(str(changed), str(synthetic_inputs), None, ISSUED) if f.severity == "error"]
@@ -322,12 +321,12 @@ def test_an_impossible_question_is_told(synthetic_inputs, tmp_path, arguments, w
         assert word in str(error.value)
 
 
-def test_latest_survives_a_failed_run(demo_out, demo_run, country):
+def test_latest_survives_a_failed_run(demo_out, demo_run, small_config, country):
     """The good run of yesterday stays what people see."""
     truncate(RAIN)(country)
     before = (demo_out / "demo" / "latest.json").read_bytes()
     with pytest.raises(InputError):
-        run_country.fn("demo", data=str(country), issued=ISSUED, out=str(demo_out))
+        run_country.fn(small_config, data=str(country), issued=ISSUED, out=str(demo_out))
     assert (demo_out / "demo" / "latest.json").read_bytes() == before
     assert [p.name for p in (demo_out / "demo" / "runs").iterdir()] == [demo_run.name]
 
@@ -376,12 +375,12 @@ def test_one_round_is_not_published_in_two_cuttings():
 
 @pytest.mark.prefect
 @pytest.mark.slow
-def test_the_command_line_answers_a_mistake_in_one_line(country, tmp_path):
+def test_the_command_line_answers_a_mistake_in_one_line(country, small_config, tmp_path):
     """Through Prefect and all: code 1, the message, and no traceback."""
     truncate(RAIN)(country)
     wadi = Path(sys.executable).with_name("wadi")
     done = subprocess.run(
-        [wadi, "run", "--config", "demo", "--data", country, "--out", tmp_path / "out"],
+        [wadi, "run", "--config", small_config, "--data", country, "--out", tmp_path / "out"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr

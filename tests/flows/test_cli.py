@@ -113,11 +113,11 @@ def test_one_changed_number_of_a_product_is_found(demo_run, tmp_path):
     assert any("subdistricts.csv" in line for line in differences(copy, None, lambda words: None))
 
 
-def test_a_forged_receipt_is_found(demo_run, tmp_path):
+def test_a_forged_receipt_is_found(small_run, tmp_path):
     """A number and its hash edited together still come out otherwise when derived anew."""
     from geodata.store import sha256_of
 
-    copy = Path(shutil.copytree(demo_run, tmp_path / demo_run.name))
+    copy = Path(shutil.copytree(small_run, tmp_path / small_run.name))
     table = copy / "tables" / "subdistricts.csv"
     table.write_text(table.read_text("utf-8").replace(",3,monitoring", ",0,monitoring", 1), "utf-8")
     receipt = json.loads((copy / "manifest.json").read_text("utf-8"))

@@ -52,7 +52,8 @@ PROJECT = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text("utf-8"))
 DEPLOYMENTS = {deployment["name"]: deployment for deployment in PROJECT["deployments"]}
 
 STAGES = {"read-sources", "balance-water", "compute-hazards", "score-risk", "issue-warnings", "publish-products"}
-PROGRESS = ("Read 19 sources", "Water balance", "Hazards assessed", "Risk of", "Alert levels", "Published")
+SOURCES = len(load_settings("demo").sources)
+PROGRESS = (f"Read {SOURCES} sources", "Water balance", "Hazards assessed", "Risk of", "Alert levels", "Published")
 """Beginnings of the six lines, one a stage, that tell how far a run is."""
 
 SERVER_STARTS_WITHIN_S = 120
@@ -153,9 +154,9 @@ def api(server: dict[str, str]) -> Iterator[SyncPrefectClient]:
         yield client
 
 
-def run_on(env: dict[str, str], inputs: Path, out: Path) -> subprocess.CompletedProcess[str]:
+def run_on(env: dict[str, str], inputs: Path, out: Path, config: str = "demo") -> subprocess.CompletedProcess[str]:
     """`wadi run` of the synthetic country."""
-    arguments = ("--config", "demo", "--data", str(inputs), "--issued", ISSUED, "--out", str(out))
+    arguments = ("--config", config, "--data", str(inputs), "--issued", ISSUED, "--out", str(out))
     return wadi("run", *arguments, env=env, cwd=out.parent)
 
 
@@ -273,18 +274,19 @@ def refuse(*_, **__):
     raise SystemExit("a server was asked for")
 
 SubprocessASGIServer.start = refuse
-data, out, issued = sys.argv[1:]
-findings = check_inputs.fn("demo", data, None, issued)
-folder = Path(run_country.fn("demo", data=data, issued=issued, out=out))
+config, data, out, issued = sys.argv[1:]
+findings = check_inputs.fn(config, data, None, issued)
+folder = Path(run_country.fn(config, data=data, issued=issued, out=out))
 print(json.dumps([folder.name, len(findings), len(psutil.Process().children(recursive=True))]))
 """
 
 
 @pytest.mark.slow
-def test_plain_functions_of_the_flows_need_no_server(synthetic_inputs, tmp_path):
+def test_plain_functions_of_the_flows_need_no_server(small_config, synthetic_inputs, tmp_path):
     """`.fn` of the whole line, and with it of every stage, starts no process and makes no database."""
     home = tmp_path / "home"
-    script = (sys.executable, "-c", WITHOUT_SERVER, str(synthetic_inputs), str(tmp_path / "out"), ISSUED)
+    question = (small_config, str(synthetic_inputs), str(tmp_path / "out"), ISSUED)
+    script = (sys.executable, "-c", WITHOUT_SERVER, *question)
     done = run(*script, env=environment(home), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     run_id, findings, children = json.loads(done.stdout.splitlines()[-1])
@@ -316,12 +318,12 @@ def test_the_demo_works_on_a_machine_that_never_saw_prefect(tmp_path):
 
 @pytest.mark.prefect
 @pytest.mark.slow
-def test_a_mistake_is_one_line_per_finding_and_no_traceback(server, api, country, tmp_path):
+def test_a_mistake_is_one_line_per_finding_and_no_traceback(server, api, country, small_config, tmp_path):
     """Two broken files, two lines, code 1; the log in the UI is as short, and no task tried again."""
     for name in ("rainfall/rain_2010.05.tif", "displacement/idp_list_2024-02-29.xlsx"):
         whole = (country / name).read_bytes()
         (country / name).write_bytes(whole[: len(whole) // 2])
-    done = run_on(server, country, tmp_path / "out")
+    done = run_on(server, country, tmp_path / "out", small_config)
     assert done.returncode == 1
     assert done.stdout == ""
     first, *errors = done.stderr.splitlines()
@@ -355,9 +357,9 @@ main()
 
 @pytest.mark.prefect
 @pytest.mark.slow
-def test_a_fault_of_ours_keeps_its_traceback(server, synthetic_inputs, tmp_path):
+def test_a_fault_of_ours_keeps_its_traceback(server, small_config, synthetic_inputs, tmp_path):
     """Code 70, the place in our code, and whose fault it is."""
-    arguments = ("run", "--config", "demo", "--data", str(synthetic_inputs), "--issued", ISSUED, "--out", "out")
+    arguments = ("run", "--config", small_config, "--data", str(synthetic_inputs), "--issued", ISSUED, "--out", "out")
     done = run(sys.executable, "-c", FAULTY, *arguments, env=server, cwd=tmp_path)
     assert done.returncode == 70
     assert "Traceback" in done.stderr
@@ -466,11 +468,11 @@ def postgres() -> Iterator[str]:
 
 @pytest.mark.prefect
 @pytest.mark.slow
-def test_the_record_can_be_kept_in_postgresql(postgres, synthetic_inputs, tmp_path):
+def test_the_record_can_be_kept_in_postgresql(postgres, small_config, synthetic_inputs, tmp_path):
     """The same run, the same record, on the database that a shared server has."""
     settings = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": postgres}
     with prefect_server(tmp_path, **settings) as env:
-        done = run_on(env, synthetic_inputs, tmp_path / "out")
+        done = run_on(env, synthetic_inputs, tmp_path / "out", small_config)
         assert done.returncode == 0, done.stderr
         with SyncPrefectClient(api=env["PREFECT_API_URL"]) as client:
             check_the_record(client, tmp_path / "out")

@@ -341,9 +341,10 @@ def test_an_identical_run_is_reused(demo_run, demo_out, synthetic_inputs):
     assert (demo_run / "manifest.json").stat().st_mtime_ns == before
 
 
-def test_an_exercise_leaves_latest_alone(demo_out, demo_run, synthetic_inputs):
+def test_an_exercise_leaves_latest_alone(demo_out, demo_run, small_config, synthetic_inputs):
     """A drill is marked everywhere and never goes live."""
-    folder = Path(run_country.fn("demo", data=str(synthetic_inputs), issued=ISSUED, out=str(demo_out), exercise=True))
+    asked = {"data": str(synthetic_inputs), "issued": ISSUED, "out": str(demo_out), "exercise": True}
+    folder = Path(run_country.fn(small_config, **asked))
     page = (folder / "site" / "index.html").read_text("utf-8")
     assert "EXERCISE" in re.search(r"<title>(.*?)</title>", page).group(1)
     assert "تمرين" in page
@@ -354,9 +355,10 @@ def test_an_exercise_leaves_latest_alone(demo_out, demo_run, synthetic_inputs):
     shutil.rmtree(folder)
 
 
-def test_a_restricted_run_keeps_exact_counts_beside_the_site(synthetic_inputs, tmp_path, truth):
+def test_a_restricted_run_keeps_exact_counts_beside_the_site(small_config, synthetic_inputs, tmp_path, truth):
     """Exact figures are in restricted/ and nowhere else."""
-    folder = Path(run_country.fn("demo", data=str(synthetic_inputs), issued=ISSUED, out=str(tmp_path), restricted=True))
+    asked = {"data": str(synthetic_inputs), "issued": ISSUED, "out": str(tmp_path), "restricted": True}
+    folder = Path(run_country.fn(small_config, **asked))
     exact = pd.read_csv(folder / "restricted" / "locations_2024-02-29.csv")
     assert (exact["households"] % 5 != 0).any()
     assert exact["latitude"].notna().sum() > 300
