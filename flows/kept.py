@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import metadata
@@ -121,18 +121,18 @@ def _read(entry: Path) -> Answer | None:
 
 def _keep(entry: Path, answer: Answer) -> None:
     """Write an entry; a run goes on where nothing can be kept."""
-    with suppress(InputError), writing(entry):
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=".", dir=entry.parent))
-        try:
+    fresh = entry.parent / f".{secrets.token_hex(8)}"
+    try:
+        with suppress(InputError), writing(entry):
+            fresh.mkdir(parents=True)
             for name, dataset in answer.items():
                 dataset.drop_encoding().to_netcdf(fresh / f"{name}.nc", engine="netcdf4")
             record = {name: sha256_of(fresh / f"{name}.nc") for name in answer}
             (fresh / RECORD).write_text(json.dumps(record), "utf-8")
             shutil.rmtree(entry, ignore_errors=True)
             os.replace(fresh, entry)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+    finally:  # once `writing` has looked how full the disk is
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _make_room(folder: Path, kind: str) -> None:
