@@ -161,7 +161,8 @@ def _on_disk(cells: xr.Dataset, work: str) -> xr.Dataset:
         store = tempfile.mkdtemp(prefix="cells-", suffix=".zarr", dir=stage(work))
         unpacked = {str(name): {"compressors": None} for name in cells.data_vars}
         cells.drop_encoding().to_zarr(store, mode="w", consolidated=False, encoding=unpacked)
-    return xr.open_zarr(store, chunks=None, consolidated=False).assign_attrs(cells.attrs)
+    # A folder lists its variables in no order of its own: that of the method goes into the products.
+    return xr.open_zarr(store, chunks=None, consolidated=False)[list(cells.data_vars)].assign_attrs(cells.attrs)
 
 
 # ------------------------------------------------------------------ months and their days
