@@ -139,7 +139,7 @@ def test_a_month_up_to_the_as_of_month_knows_no_day_after_it(tmp_path):
 def test_of_tables_by_day_too_no_day_after_the_as_of_month_is_known(tmp_path):
     """The same days for each subdistrict, with no cells behind them."""
     for as_of, wanted in (("2003-03", 2), ("2003-04", 0), ("2003-05", 2), ("1990-01", 2)):
-        block, plan, work = country_of_days(tmp_path, as_of, pattern="all.nc")
+        block, plan, _ = country_of_days(tmp_path, as_of, pattern="all.nc")
         days = (
             xr.open_dataset(tmp_path / "data/tmax_daily/all.nc")["rain"].mean(["lat", "lon"]).expand_dims(pcode=["A"])
         )
