@@ -312,7 +312,7 @@ def load_settings(config: str) -> Settings:
 
 def _read_text(config: str) -> tuple[str, str]:
     path = Path(config)
-    if not path.suffix and not path.exists():
+    if not path.suffix and not path.is_file():
         if config not in bundled():
             found = describe_missing(config, bundled())
             raise InputError(Finding("error", "config", "--config", "country", found, "a bundled country or a file"))

@@ -24,6 +24,13 @@ def test_every_bundled_country_loads(name):
     assert load_settings(name).country.key == name
 
 
+def test_a_folder_of_the_country_s_name_does_not_hide_its_bundled_file(tmp_path, monkeypatch):
+    """Whoever keeps data in a folder "iraq" still runs `--config iraq` beside it."""
+    (tmp_path / "iraq").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_settings("iraq").country.key == "iraq"
+
+
 @pytest.mark.parametrize("name", bundled())
 def test_no_hazard_of_the_mission_is_left_out_in_silence(name):
     """A hazard without a source stands in the file as such."""
