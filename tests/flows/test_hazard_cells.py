@@ -40,7 +40,7 @@ def squares():
 
 
 def test_a_mean_takes_the_reason_of_most_of_its_ground():
-    """A: all masked. B: three of four masked. C: half masked, half seen. D: three beyond support."""
+    """A: all masked. B: three of four masked. C: half seen, a mean of that part. D: three beyond support."""
     flags = np.array([[DRY, DRY, DRY, DRY], [DRY, DRY, DRY, OK], [DRY, DRY, FAR, FAR], [OK, OK, FAR, OK]])
     values = np.where(np.isin(flags, [OK, FAR]), 1.0, np.nan)
     weights = zonal_weights(grid_of(image(values)), squares())
@@ -50,7 +50,7 @@ def test_a_mean_takes_the_reason_of_most_of_its_ground():
     assert [Status(int(s)).name for s in status.values.ravel()] == [
         "masked_dry_season",
         "masked_dry_season",
-        "ok",
+        "resolution_limited",
         "out_of_support",
     ]
 
