@@ -584,6 +584,12 @@ function wadi(map, places) {
     let sum = 0;
     parts.forEach((part, k) => {
       if (part === null) return;
+      const hazard = layerOf(data.parts.key[k]);
+      if (part === 0 && hazard && hazard.value[i] === null) {  // its share is 0 because nobody knows, which is not a 0
+        grid.appendChild(el('span', {}, [partName(data.parts.key[k])]));
+        grid.appendChild(el('span', {class: 'none', 'data-part': data.parts.key[k]}, [t('panel.not_assessed')]));
+        return;
+      }
       const from = Math.min(sum, sum + part), first = data.parts.key[k] === 'reference';
       sum += part;
       const bar = el('div', {class: part < 0 ? 'bar down' : 'bar', style: {insetInlineStart: percent(Math.max(0, from)), width: percent(Math.abs(part))}});

@@ -63,6 +63,18 @@ def test_a_place_opens_with_its_numbers_and_the_language_switches(run, visit, si
     assert page.evaluate("document.documentElement.dir") == "rtl"
 
 
+def test_a_hazard_nobody_could_assess_is_no_zero_among_the_reasons(run, visit):
+    """Of a place whose risk is known and whose water is not, the panel says so, and prints no 0.0 for it."""
+    table = pd.read_csv(run / "tables" / "subdistricts.csv")
+    row = table[table["risk"].notna() & table["hazard_water"].isna() & table["hazard_drought"].notna()].iloc[0]
+    page = visit(address(run, lang="en", place=row.pcode))
+    said = dict(
+        page.locator("#panel .why [data-part]").evaluate_all("all => all.map(e => [e.dataset.part, e.innerText])")
+    )
+    assert said["water"] == "Not assessed"
+    assert said["drought"].lstrip("+−")[0].isdigit()
+
+
 def test_no_unknown_place_has_a_class_colour(run, visit):
     """What the table leaves empty is hatched on the map."""
     table = pd.read_csv(run / "tables" / "subdistricts.csv").set_index("pcode")
