@@ -23,7 +23,8 @@ from models.return_levels import longest_return_period, return_levels
 from models.runs import drought_runs
 
 from .balance_water import water_table
-from .hazard_cells import open_raster, weights_of
+from .block_rasters import open_raster
+from .hazard_cells import weights_of
 from .plan import Plan
 from .workspace import stage
 

@@ -8,7 +8,8 @@ import xarray as xr
 from geodata.store import read_cube
 from models.hazards import HAZARDS, HazardOptions
 
-from .hazard_cells import means_in_months, months_of_inputs, reads_cells
+from .block_rasters import reads_cells
+from .hazard_cells import means_in_months, months_of_inputs
 from .months import every_period, known_or_calibrating, reindexed, years_of
 from .plan import Plan
 from .workspace import stage

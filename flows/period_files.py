@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,14 @@ def file_of_each_period(name: str, plan: Plan, kept: Path | None = None) -> dict
     if names_tell(source):
         dated = dated_files(source, Path(plan.data), Findings(f"sources.{name}"))
         return {period_start(date, source.cadence): path for path, date in dated if date is not None}
-    held = [(pd.Timestamp(day), path) for path, said in _said(name, source, plan, kept) for day in said["periods"]]
-    return dict(sorted(held)) if len(dict(held)) == len(held) else {}
+    held = [(day, path) for path, said in _said(name, source, plan, kept) for day in said["periods"]]
+    return dict(_in_order(tuple(held))) if len(dict(held)) == len(held) else {}
+
+
+@lru_cache(maxsize=8)  # a run asks for the same files many times
+def _in_order(held: tuple[tuple[str, str], ...]) -> list[tuple[pd.Timestamp, str]]:
+    days = pd.DatetimeIndex([day for day, _ in held])
+    return sorted(zip(days, (path for _, path in held), strict=True))
 
 
 def axis_of_files(name: str, plan: Plan, log: Findings, kept: Path | None = None) -> dict[pd.Timestamp, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import calendar
 import hashlib
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from functools import cache
@@ -133,10 +135,12 @@ def with_inputs(plan: Plan) -> Plan:
     ------
     InputError : an input file cannot be read
     """
+    files = [(block, path) for block, paths in input_files(plan).items() for path in paths]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing holds no lock: as many at a time as there are processors
+        digests = list(pool.map(sha256_of, [path for _, path in files]))
     inputs = tuple(
         InputFile(block, path.relative_to(plan.data).as_posix(), digest, path.stat().st_size)
-        for block, files in input_files(plan).items()
-        for path, digest in ((path, sha256_of(path)) for path in files)
+        for (block, path), digest in zip(files, digests, strict=True)
     )
     return replace(plan, inputs=inputs, code_version=code_version())
 

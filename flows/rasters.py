@@ -14,8 +14,9 @@ from geodata.store import write_cog, write_score_cog
 from maps.palettes import colour_table
 from models.hazards import HAZARDS, HazardOptions
 
+from .block_rasters import rasters_of, reads_cells, whole_or_in_bands
 from .compute_hazards import hazard_on_months
-from .hazard_cells import cells_in_months, rasters_of, reads_cells, whole_or_in_bands
+from .hazard_cells import cells_in_months
 from .learning import learn
 from .months import axis_of
 from .plan import Plan

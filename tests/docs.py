@@ -553,7 +553,11 @@ sources that are rasters, the raster all follow from the module and the block.
    the time axis of the inputs, with its units. It may use numpy, xarray, scipy, `geodata.schema` and other `models`,
    and knows no path and no clock. What must be computed cell by cell before the mean over a subdistrict, such as days
    above a limit, is a second function, `cells`; what is learnt from the calibration years and kept, a third, `fit`.
-   `HazardMethod` in [`models/hazards.py`](../models/hazards.py) says what each gets.
+   Of a method that reads another time step than months `cadences` says so. A long daily record is worked on month by
+   month, so that a new month costs little, once the method says in `window` how many days around a month its cells
+   need; what they must have learnt before is `fit_cells`. A month must come out of its window as out of the whole
+   record, bit by bit (`tests/models/test_windows.py`). `HazardMethod` in [`models/hazards.py`](../models/hazards.py)
+   says what each function gets.
 3. **Declare the options**: what differs between countries, with the unit in the name, and a comment at the end of the
    line, which [the page of options](indices.md#options-of-a-country-file) prints. The breakpoints turn the index into 0
    to 10; `breakpoints_source` says whose choice they are.

@@ -204,7 +204,7 @@ def test_a_new_month_opens_the_files_of_its_days_alone(tmp_path, monkeypatch):
 def test_cells_and_means_of_a_large_record_are_those_of_a_small_one(tmp_path, monkeypatch):
     """Worked on in bands, on disk, as a record that does not fit the memory."""
     expected = heat_of(tmp_path / "a", "2003-05")
-    monkeypatch.setattr(hazard_cells, "IN_MEMORY_BYTES", 1e3)
+    monkeypatch.setattr("flows.block_rasters.IN_MEMORY_BYTES", 1e3)
     monkeypatch.setattr("geodata.bands.IN_MEMORY_BYTES", 1e3)
     block, plan, work = country_of_days(tmp_path / "b", "2003-05")
     found = means_in_months("heat", block, plan, work)
