@@ -20,7 +20,10 @@ import numpy as np
 
 if TYPE_CHECKING:  # a side pays, in time and memory, for what it needs alone
     import geopandas as gpd
+    import pandas as pd
     import xarray as xr
+
+    from models.composite import Level
 
 CELLS, MONTHS = 44_000, 528
 SCALES = (1, 3, 6, 9, 12, 24)
@@ -72,6 +75,10 @@ CASES = [
     Case("a new month, Iraq, daily and monthly rain, a full run", "month_of_days", "< 0.25", peer="full", runs=1),
     Case("a new month and its full run, memory", "month_of_days", "< 1", limit=2000, unit="peak_mb", runs=1),
     Case("a new month, Iraq, monthly rain alone, a full run", "month_of_months", "told", peer="full", runs=1),
+    Case("risk, 294 units, 2,000 draws, taken apart", "risk_of_a_country", "< 1", limit=5),
+    Case("risk, 3,000 units x 50 indicators x 2,000 draws", "risk_of_many_units", "< 1", limit=30),
+    Case("risk, 3,000 units, memory", "risk_of_many_units", "< 1", limit=2000, unit="peak_mb"),
+    Case("risk, 3,000 units, growth from 1,500", "risk_of_many_units", "< 2.5", peer="half_of_the_units"),
     Case("demo to the printed path", "demo_ours", "< 1", limit=60),
     Case("demo, memory", "demo_ours", "< 1", limit=1500, unit="peak_mb"),
     Case("Iraq index.html", "iraq_page", "< 1", limit=1_500_000, unit="bytes"),
@@ -295,6 +302,53 @@ def zonal_xvec() -> dict[str, float]:
         polygons.geometry, x_coords="x", y_coords="y", stats="mean", method="exactextract"
     )
     return {"seconds": time.perf_counter() - start}
+
+
+# ------------------------------------------------------------------ risk
+
+
+def units_with_indicators(units: int, hazards: int, indicators: int) -> tuple[pd.DataFrame, Level]:
+    """Scores of units, some of which lack a dimension and some one indicator, and the tree they belong to."""
+    import pandas as pd
+
+    from models.composite import inform, leaves
+
+    names = [f"indicator_{i}" for i in range(indicators)]
+    parts = {"vulnerability": names[: indicators // 2], "lack_of_coping": names[indicators // 2 :]}
+    tree = inform([f"h{i}" for i in range(hazards)], ["hazard_and_exposure", *parts], indicators=parts)
+    values = np.random.default_rng(5).uniform(0, 10, (units, len(leaves(tree))))
+    scores = pd.DataFrame(values, columns=leaves(tree), index=[f"U{i:04d}" for i in range(units)])
+    scores.loc[scores.index[: units // 10], parts["vulnerability"]] = np.nan
+    scores.loc[scores.index[units // 10 : units // 5], names[0]] = np.nan
+    return scores, tree
+
+
+def risk_drawn(units: int, hazards: int, indicators: int) -> float:
+    """Seconds of 2,000 draws with an error of every score, the contributions and the smallest changes."""
+    from models.confidence import Draws, risk_confidence
+    from models.explain import smallest_change, tree_contributions
+    from models.uncertainty import HazardError
+
+    scores, tree = units_with_indicators(units, hazards, indicators)
+    start = time.perf_counter()
+    errors = dict.fromkeys(scores, HazardError(0.8))
+    risk_confidence(scores, tree, errors=errors, options=Draws(draws=2000))
+    values = {str(n): scores[n].to_numpy() for n in scores}
+    tree_contributions(values, tree)
+    smallest_change(values, tree, "up")
+    smallest_change(values, tree, "down")
+    return time.perf_counter() - start
+
+
+def risk_of_a_country() -> dict[str, float]:
+    """Range, tiers, contributions and smallest changes of the subdistricts of Iraq's number."""
+    return {"seconds": risk_drawn(294, 4, 6)}
+
+
+def risk_of_many_units() -> dict[str, float]:
+    """The same of 3,000 units with 50 scores, and of half as many."""
+    half = risk_drawn(1500, 4, 45)
+    return {"seconds": risk_drawn(3000, 4, 45), "half_of_the_units": half}
 
 
 # ------------------------------------------------------------------ stages and runs

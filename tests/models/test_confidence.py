@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from geodata.schema import ContractError
 from models.composite import evaluate, inform, leaves
-from models.confidence import TIER_COLUMNS, Draws, risk_confidence, tier_of, words_of
+from models.confidence import TIER_COLUMNS, Draws, _looked_up, _ranks, risk_confidence, tier_of, words_of
 from models.scoring import SPI_BREAKPOINTS
 from models.uncertainty import SPI_ERROR, HazardError
 from models.weak_risk import weak_risk
@@ -189,6 +189,30 @@ def test_a_larger_error_widens_the_range_and_makes_less_sure():
         risk_confidence(scores, TREE, errors={"hazard_drought": HazardError(sd)}, options=FIXED) for sd in (0.1, 3.0)
     )
     assert ((large.risk_high - large.risk_low) - (small.risk_high - small.risk_low)).median() > 0
+
+
+def test_numbers_of_32_bits_say_the_same(monkeypatch):
+    scores = table(60)
+    scores.iloc[5, 3:] = np.nan
+    own = risk_confidence(scores, TREE, errors=ERRORS, options=FEW)
+    monkeypatch.setattr("models.confidence._LARGE", 0)
+    short = risk_confidence(scores, TREE, errors=ERRORS, options=FEW)
+    pd.testing.assert_frame_equal(own, short, check_exact=False, atol=0.006)
+
+
+def test_blocks_of_draws_change_nothing(monkeypatch):
+    scores = table(30)
+    own = risk_confidence(scores, TREE, errors=ERRORS, options=FEW)
+    monkeypatch.setattr("models.confidence._BLOCK", 100)
+    pd.testing.assert_frame_equal(own, risk_confidence(scores, TREE, errors=ERRORS, options=FEW))
+
+
+def test_a_rank_is_the_share_of_the_country_below_and_half_of_those_alike():
+    """Of 1, 2, 2, 7: at 1 half a unit of four, at 2 one and half of two, at 7 three and a half; flat beyond."""
+    at = _ranks(np.array([2.0, 1.0, 7.0, 2.0]))
+    assert at[[0, 100, 200, 700, 1000]].tolist() == pytest.approx([1.25, 1.25, 5.0, 8.75, 8.75])
+    assert set(_ranks(np.array([3.0, 3.0]))) == {5.0}
+    assert _looked_up(np.array([0.0, 1.5, 10.0]), at).tolist() == pytest.approx([1.25, 3.125, 8.75])
 
 
 # ------------------------------------------------------------------ what is missing
