@@ -165,8 +165,6 @@ def _carried(values: pd.DataFrame, units: pd.Index, crosswalk: pd.DataFrame | No
     own = values.reindex(crosswalk.columns).to_numpy(dtype=float)
     lost = (shares[:, :, None] > 0) & np.isnan(own)[None, :, :]
     mean = shares @ np.nan_to_num(own)
-    whole = np.isclose(shares.max(axis=1), 1.0, atol=1e-12) if len(shares) else np.zeros(0, dtype=bool)
-    mean[whole] = own[shares.argmax(axis=1)[whole]]  # one unit under a new code is the same place to the last bit
     known = np.where(lost.any(axis=1) | np.isnan(shares).any(axis=1)[:, None], np.nan, mean)
     return pd.DataFrame(known, index=units, columns=values.columns)
 

@@ -139,7 +139,7 @@ def smallest_change(
         lowest, highest = (bounds or {}).get(name, (0.0, 10.0))
         to = _verified(own, tree, name, needed(tree, own, name, edges), number, cuts, up, (lowest, highest))
         change = to - own[name]
-        better = np.isfinite(change) & ~(np.abs(change) >= np.abs(best["change"]) - 1e-9) & ~beyond
+        better = np.isfinite(change) & ~(np.abs(change) >= np.abs(best["change"]) - 1e-9)
         after = evaluate(tree, {**own, name: to})[tree.name]
         new = {"part": name, "score_from": own[name], "score_to": to, "change": change, "risk_after": after}
         for column, found in new.items():

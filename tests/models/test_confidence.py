@@ -138,6 +138,23 @@ def test_identical_units_have_identical_ranges_tiers_and_words():
     assert out.risk_tier.nunique() == 5
 
 
+def test_tiers_are_fifths_of_the_units_and_not_of_their_kinds():
+    """Sixteen units of 20 are alike: they share ranks 1 to 16, whose middle is in the middle fifth; four are above."""
+    scores = level(np.array([1.0] * 16 + [2.0, 3.0, 4.0, 5.0]))
+    assert "".join(risk_confidence(scores, TREE, options=FEW).risk_tier) == "C" * 16 + "AAAA"
+
+
+def test_without_error_the_range_of_a_weak_unit_is_that_of_the_country_counted_by_units():
+    """Oracle: models.weak_risk, where most units of the country are alike."""
+    scores = pd.concat([table(12), *[table(1).rename({"U000": f"V{i}"}) for i in range(15)]])
+    scores.loc["weak"] = scores.iloc[3]
+    scores.loc["weak", ["critical", "protracted", "camps"]] = np.nan
+    options = Draws(draws=100, normalisations={"min_max": 1.0}, other_means={}, concentration=1e9)
+    out = risk_confidence(scores, TREE, options=options)
+    span = weak_risk({n: scores[n].to_numpy() for n in leaves(TREE)}, TREE)
+    np.testing.assert_allclose(out[["risk_low", "risk_high"]], np.c_[span.low, span.high], atol=1e-3)
+
+
 def test_all_units_alike_share_the_middle_tier():
     scores = pd.concat([table(1)] * 7).set_axis([f"U{i}" for i in range(7)])
     assert set(risk_confidence(scores, TREE, errors=ERRORS, options=FEW).risk_tier) == {"C"}

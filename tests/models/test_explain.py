@@ -69,6 +69,16 @@ def test_without_indicators_they_are_the_contributions_of_the_cube():
     assert [d.removeprefix("hazard_") for d in drivers] == main_driver_words(expected)[0].tolist()
 
 
+def test_a_hazard_that_was_not_assessed_drives_no_risk():
+    """Everything below the reference, and water unknown: its 0 is the largest number and no reason."""
+    own = unit(0.5, np.nan, 1.0, 0.5, 0.5, 0.5)
+    assert (
+        main_drivers(tree_contributions(own, TREE), own, ["hazard_water", "hazard_drought", "exposure"]) == "exposure"
+    )
+    nothing = unit(np.nan, np.nan, 1.0, 0.5, 0.5, 0.5)
+    assert main_drivers(tree_contributions(nothing, TREE), nothing, NAMES).tolist() == [""]
+
+
 def test_indicators_share_a_dimension_by_weight_and_distance():
     """Critical at 6 with weight 0.5 is 4 points x 0.5, camps at 7 with 0.2 is 5 x 0.2, protracted at the reference."""
     out = tree_contributions(unit(5, 5, 5, 6, 2, 7), TREE)
