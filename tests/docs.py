@@ -149,6 +149,12 @@ CHAPTERS: dict[str, tuple[Index, ...]] = {
             "all blocks `[hazards.<name>]` together",
         ),
     ),
+    "From scores to a risk that explains itself": (
+        Index("Range where a dimension is lacking", "models.weak_risk:weak_risk"),
+        Index("Range, tiers and confidence", "models.confidence:risk_confidence"),
+        Index("Contributions to a risk", "models.explain:tree_contributions"),
+        Index("Change since an earlier run", "models.change:split_change"),
+    ),
 }
 INDICES = tuple(index for chapter in CHAPTERS.values() for index in chapter)
 
