@@ -80,8 +80,9 @@ def split_change(
     Returns
     -------
     DataFrame, index pcode of the later run
-        ``risk_before`` (the earlier run's, on the later units), ``risk_after``, ``change``, ``change_<factor>`` of each
-        of FACTORS, which sum to ``change`` (NaN where one of the steps has no risk), ``verdict`` one of VERDICTS.
+        ``risk_before`` (1, 0-10; the earlier run's, on the later units), ``risk_after``, ``change``,
+        ``change_<factor>`` of each of FACTORS, which sum to ``change`` (NaN where one of the steps has no risk),
+        ``verdict`` one of VERDICTS.
 
     Formula
     -------

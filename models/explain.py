@@ -36,7 +36,7 @@ def tree_contributions(
 
     Returns
     -------
-    name -> array, score points
+    name -> array (1, score points)
         ``reference`` (the risk with every known score at the reference), then every score of the tree, and every
         dimension made of indicators (the sum of these). Reference and scores sum to the risk. A score that is not
         known adds exactly 0; NaN where there is no risk.

@@ -30,7 +30,7 @@ BASES = ("none", "score", "range")
 
 
 @dataclass(frozen=True)
-class WeakRisk:
+class RiskSpan:
     """Ends of the risk, and what they rest on.
 
     Parameters
@@ -46,14 +46,14 @@ class WeakRisk:
     lacking: np.ndarray
 
 
-def weak_risk(
+def risk_span(
     values: Values,
     tree: Level,
     *,
     may_lack: Sequence[str] = MAY_LACK,
     quantiles: tuple[float, float] = MIDDLE,
     min_units: int = MIN_UNITS,
-) -> WeakRisk:
+) -> RiskSpan:
     """Risk of each unit as a range where one dimension is lacking.
 
     Parameters
@@ -66,7 +66,8 @@ def weak_risk(
 
     Returns
     -------
-    WeakRisk
+    RiskSpan
+        ``low``, ``high`` (1, 0-10), ``basis`` (place in BASES), ``lacking`` (place of the dimension); arrays (..., unit).
 
     Formula
     -------
@@ -97,7 +98,7 @@ def weak_risk(
             filled = [np.where(here, at[..., None], d) if i == number else d for i, d in enumerate(dims)]
             end[here] = weighted_mean(filled, tree.weights, tree.mean, tree.needs)[here]
         basis[here] = RANGE
-    return WeakRisk(low, high, basis, lacking)
+    return RiskSpan(low, high, basis, lacking)
 
 
 def lacking_dimension(
@@ -110,7 +111,7 @@ def lacking_dimension(
     dims : arrays (..., unit) of each dimension
     names : of the dimensions
     risk : array (..., unit); a unit that has one lacks nothing
-    may_lack, min_units : as of `weak_risk`
+    may_lack, min_units : as of `risk_span`
     """
     absent = np.stack([np.isnan(d) for d in dims])
     spoken = (~absent).sum(axis=-1, keepdims=True) >= min_units

@@ -150,7 +150,7 @@ CHAPTERS: dict[str, tuple[Index, ...]] = {
         ),
     ),
     "From scores to a risk that explains itself": (
-        Index("Range where a dimension is lacking", "models.weak_risk:weak_risk"),
+        Index("Range where a dimension is lacking", "models.weak_risk:risk_span"),
         Index("Range, tiers and confidence", "models.confidence:risk_confidence"),
         Index("Contributions to a risk", "models.explain:tree_contributions"),
         Index("Change since an earlier run", "models.change:split_change"),

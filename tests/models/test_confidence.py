@@ -11,7 +11,7 @@ from models.composite import evaluate, inform, leaves
 from models.confidence import TIER_COLUMNS, Draws, _looked_up, _ranks, risk_confidence, tier_of, words_of
 from models.scoring import SPI_BREAKPOINTS
 from models.uncertainty import SPI_ERROR, HazardError
-from models.weak_risk import weak_risk
+from models.weak_risk import risk_span
 
 laws = settings(max_examples=15, deadline=None)
 TREE = inform(["drought", "water"], indicators={"vulnerability": ["critical", "protracted", "camps"]})
@@ -151,7 +151,7 @@ def test_without_error_the_range_of_a_weak_unit_is_that_of_the_country_counted_b
     scores.loc["weak", ["critical", "protracted", "camps"]] = np.nan
     options = Draws(draws=100, normalisations={"min_max": 1.0}, other_means={}, concentration=1e9)
     out = risk_confidence(scores, TREE, options=options)
-    span = weak_risk({n: scores[n].to_numpy() for n in leaves(TREE)}, TREE)
+    span = risk_span({n: scores[n].to_numpy() for n in leaves(TREE)}, TREE)
     np.testing.assert_allclose(out[["risk_low", "risk_high"]], np.c_[span.low, span.high], atol=1e-3)
 
 
@@ -241,7 +241,7 @@ def test_a_unit_that_lacks_a_dimension_has_a_range_that_holds_that_of_the_countr
     lacks[["critical", "protracted", "camps"]] = np.nan
     both = pd.concat([scores, lacks])
     out = risk_confidence(both, TREE, errors=ERRORS, options=FEW)
-    span = weak_risk({n: both[n].to_numpy() for n in leaves(TREE)}, TREE)
+    span = risk_span({n: both[n].to_numpy() for n in leaves(TREE)}, TREE)
     assert out.risk_low["weak"] <= span.low[-1]
     assert span.high[-1] <= out.risk_high["weak"]
     assert out.risk_basis["weak"] == "range"
