@@ -67,7 +67,7 @@ def risk_span(
     Returns
     -------
     RiskSpan
-        ``low``, ``high`` (1, 0-10), ``basis`` (place in BASES), ``lacking`` (place of the dimension); arrays (..., unit).
+        ``low``, ``high`` (1, 0-10), ``basis`` (place in BASES), ``lacking`` (of the dimension); arrays (..., unit).
 
     Formula
     -------
