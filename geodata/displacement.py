@@ -18,6 +18,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from .options import DataPath, Options, SourceOptions
+from .placing import Placing, units_at
 from .schema import Findings, InputError
 from .site_rows import named_sites, read_round
 
@@ -49,8 +50,11 @@ class SiteColumns(Options):
     lat: str = "Latitude"
     lon: str = "Longitude"
     name: str = "Location Name"
+    name_ar: str | None = None
     governorate: str | None = "Governorate"
     district: str | None = "District"
+    subdistrict: str | None = None
+    pcode: str | None = None
     updated: str | None = None
 
 
@@ -102,6 +106,8 @@ class DtmIdpList(SourceOptions):
         Where locations can lie at all.
     max_stray_share : float
         Share of locations with swapped or impossible coordinates above which the file is refused.
+    placing : Placing
+        How a location finds its subdistrict.
     sheet : str or None
         Sheet of a workbook; None is the first.
     """
@@ -118,6 +124,7 @@ class DtmIdpList(SourceOptions):
     people_per_household: float = Field(default=6.0, gt=0)
     bbox: tuple[float, float, float, float]
     max_stray_share: float = Field(default=0.03, ge=0, le=1)
+    placing: Placing = Placing()
     sheet: str | None = None
 
     @model_validator(mode="after")
@@ -171,10 +178,10 @@ def read_sites(options: DtmIdpList, root: Path, log: Findings) -> dict[date, gpd
     Returns
     -------
     dict
-        Round date -> GeoDataFrame sorted by ``site_id``, EPSG:4326: site_id, name, governorate,
-        district (str, "" if unknown); households, people, critical, camp_or_critical,
-        protracted, climate, camp (float, whole; NaN where not known); ``origin_<column>``;
-        as_of; geometry (point as corrected, None for a location whose coordinates can be
+        Round date -> GeoDataFrame sorted by ``site_id``, EPSG:4326: site_id, name, name_ar,
+        governorate, district, subdistrict, given_pcode (str, "" if unknown); households,
+        people, critical, camp_or_critical, protracted, climate, camp (float, whole; NaN where not known);
+        ``origin_<column>``; as_of; geometry (point as corrected, None for a location whose coordinates can be
         nowhere: it stays in the account and in no unit).
     """
     read: dict[date, gpd.GeoDataFrame] = {}
@@ -218,13 +225,8 @@ def place(
     GeoDataFrame
         ``sites`` with ``pcode`` (str, None outside), same rows and order.
     """
-    here = sites.geometry.notna()
-    shapes = subdistricts.geometry
-    point, polygon = shapes.sindex.query(sites.geometry[here], predicate="intersects")
-    hits = pd.DataFrame({"row": sites.index[here][point], "pcode": subdistricts.index.to_numpy()[polygon]})
-    first = hits.groupby("row")["pcode"].min().astype(object)
-    placed = sites.assign(pcode=first.reindex(sites.index).where(lambda p: p.notna(), None))
-    outside = here & placed["pcode"].isna()
+    placed = sites.assign(pcode=units_at(sites.geometry, subdistricts))
+    outside = sites.geometry.notna() & placed["pcode"].isna()
     if not outside.any():
         return placed
     found = f"{int(outside.sum())} of {len(sites)} locations outside every polygon: {named_sites(sites[outside])}"

@@ -53,17 +53,21 @@ def unit_probabilities(
     if sigma_km < 0 or points.crs is None or points.crs.to_epsg() != 4326:
         raise ContractError(f"placement: sigma {sigma_km} km in {points.crs}, expected 0 or more in EPSG:4326")
     error_km = qmc.MultivariateNormalQMC(np.zeros(2), seed=seed).random(draws) * sigma_km
-    tree, codes = shapely.STRtree(subdistricts.geometry.to_numpy()), subdistricts.index.to_numpy().astype(str)
+    shapes, codes = subdistricts.geometry.to_numpy(), subdistricts.index.to_numpy().astype(str)
+    borders, tree = shapely.boundary(shapes), shapely.STRtree(shapes)
+    shapely.prepare(shapes)
+    shapely.prepare(borders)
     names = [*codes, _OUTSIDE]
-    borders = shapely.STRtree(shapely.boundary(subdistricts.geometry.to_numpy()))
     rows = []
     for label, point in points.items():
         east = KM_PER_DEGREE * np.cos(np.radians(point.y))
-        near = borders.query(point, predicate="dwithin", distance=_SURE * sigma_km / east)
-        offsets = error_km / [east, KM_PER_DEGREE] if len(near) else np.zeros((1, 2))
-        drawn, inside = tree.query(shapely.points(offsets + np.array([point.x, point.y])), predicate="intersects")
+        reach = _SURE * sigma_km / east
+        around = np.sort(tree.query(shapely.box(point.x - reach, point.y - reach, point.x + reach, point.y + reach)))
+        is_near = shapely.dwithin(borders[around], point, reach).any()
+        offsets = error_km / [east, KM_PER_DEGREE] if is_near else np.zeros((1, 2))
         unit = np.full(len(offsets), len(codes))
-        np.minimum.at(unit, drawn, inside)  # on a border the first of the two
+        for k in around[::-1]:  # so that on a border the first of the two stands
+            unit[shapely.intersects_xy(shapes[k], point.x + offsets[:, 0], point.y + offsets[:, 1])] = k
         found, count = np.unique(unit, return_counts=True)
         rows += [(label, names[u], n / len(offsets)) for u, n in zip(found, count, strict=True)]
     return pd.DataFrame(rows, columns=["point", "pcode", "probability"])

@@ -132,7 +132,8 @@ def _counts(
 
 def _texts(frame: pd.DataFrame, columns: SiteColumns, file: str, log: Findings) -> pd.DataFrame:
     wanted: dict[str, str | None] = {"site_id": columns.site_id, "name": columns.name}
-    wanted |= {"governorate": columns.governorate, "district": columns.district}
+    wanted |= {"name_ar": columns.name_ar, "governorate": columns.governorate, "district": columns.district}
+    wanted |= {"subdistrict": columns.subdistrict, "given_pcode": columns.pcode}
     texts = {
         ours: clean_text(one_column(frame, theirs), file=file, log=log) if theirs else ""
         for ours, theirs in wanted.items()
