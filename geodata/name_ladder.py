@@ -64,6 +64,7 @@ class Match:
 
 
 NO_NAME = Match("", "", 0.0, "no name")
+NO_SUCH_NAME = Match("", "", 0.0, "no such name")
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,13 @@ class NameLadder:
         -------
         Match
         """
+        found = self.equal(name, within)
+        if found.code or found.why != "no such name":
+            return found
+        return self._liked(self._aliases.get(plain_form(name), name), self._allowed(frozenset(c for c in within if c)))
+
+    def equal(self, name: str, within: Iterable[str] = ()) -> Match:
+        """The same, by all steps but likeness."""
         if not plain_form(name):
             return NO_NAME
         alias = self._aliases.get(plain_form(name))
@@ -108,7 +116,7 @@ class NameLadder:
             for step in ("transliteration", "arabic", "alternate", "kurdish"):
                 if found := self._by_form(step, name, allowed):
                     return self._one(found, step)
-        return self._liked(name if alias is None else asked, allowed)
+        return NO_SUCH_NAME
 
     def climb_all(self, names: pd.Series, within: Sequence[pd.Series] = ()) -> list[Match]:
         """Match of each name; the same question is answered once. Returns: list in the order of ``names``."""

@@ -79,9 +79,7 @@ def arabic_form(text: str) -> str:
     >>> arabic_form("الأنبار") == arabic_form("انبار"), arabic_form("السليمانية") == arabic_form("سليمانيه")
     (True, True)
     """
-    words = plain_form(_without_vowel_signs(text)).split()
-    plain = (w.translate(_ARABIC_LETTERS) for w in words)
-    return "".join(w[2:] if w.startswith("ال") and len(w) > 4 else w for w in plain)
+    return "".join(_arabic_words(text))
 
 
 def kurdish_form(text: str) -> str:
@@ -90,8 +88,8 @@ def kurdish_form(text: str) -> str:
     >>> kurdish_form("هەڵەبجە"), kurdish_form("دوکان") == kurdish_form("دۆکان")
     ('هلبج', True)
     """
-    letters = arabic_form(text).translate(_KURDISH_LETTERS)
-    return letters[:1] + re.sub(r"(.)\1+", r"\1", _WEAK.sub("", letters[1:]))
+    words = [w.translate(_KURDISH_LETTERS) for w in _arabic_words(text)]
+    return "".join(w[:1] + re.sub(r"(.)\1+", r"\1", _WEAK.sub("", w[1:])) for w in words)
 
 
 def is_arabic_script(text: str) -> bool:
@@ -115,6 +113,11 @@ def likeness(a: str, b: str) -> float:
         whole = (sound_form(a), sound_form(b))
         bones = (_VOWELS.sub("", whole[0]), _VOWELS.sub("", whole[1]))
     return (_ratio(*whole) + _ratio(*bones)) / 2
+
+
+def _arabic_words(text: str) -> list[str]:
+    plain = [w.translate(_ARABIC_LETTERS) for w in plain_form(_without_vowel_signs(text)).split()]
+    return [w[2:] if w.startswith("ال") and len(w) > 4 else w for w in plain]
 
 
 def _ratio(a: str, b: str) -> float:
