@@ -1,16 +1,22 @@
 """Displacement lists (IOM DTM): locations with households, placed in subdistricts and counted.
 
+Schema of a round: a row per location, key the location id (text, not empty); households a whole number of 0 or more,
+and so are people, shelter, period, origin and reason, each empty where not known and none above the households;
+latitude and longitude in degrees, EPSG:4326, inside the country's bounding box (swapped pairs are put right); names are
+text. Columns are those of `SiteColumns`, or another spelling of `site_columns`; a row of totals is left out.
+
 Exact and location-level figures pass through here and leave for `models.protection` alone.
 Findings name locations by id and name, never a count beside a place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import geopandas as gpd
 import numpy as np
@@ -20,10 +26,14 @@ from pydantic import Field, model_validator
 from .options import DataPath, Options, SourceOptions
 from .placing import Placing, units_at
 from .schema import Findings, InputError
+from .site_columns import DISPLACED, RETURNEES
 from .site_rows import named_sites, read_round
 
 SUBSETS = ("critical", "camp_or_critical", "protracted", "climate")
 """Counts of households among ``households`` of a location."""
+
+FEW_LOCATIONS = 20
+"""Rounds with fewer may hold the same counts twice and be two rounds."""
 
 
 class Round(Options):
@@ -90,8 +100,8 @@ class Reasons(Options):
     conflict: tuple[str, ...] = ()
 
 
-class DtmIdpList(SourceOptions):
-    """Reader "dtm_idp_list": one row per location of displaced households, XLSX or CSV.
+class DtmList(SourceOptions):
+    """A master list of IOM DTM: one row per location with households, XLSX or CSV.
 
     Parameters
     ----------
@@ -112,7 +122,6 @@ class DtmIdpList(SourceOptions):
         Sheet of a workbook; None is the first.
     """
 
-    reader: Literal["dtm_idp_list"]
     path: DataPath = "."
     round_as_of: date | None = None
     rounds: tuple[Round, ...] = ()
@@ -127,14 +136,19 @@ class DtmIdpList(SourceOptions):
     placing: Placing = Placing()
     sheet: str | None = None
 
+    spellings: ClassVar[Mapping[str, tuple[str, ...]]] = DISPLACED
+    """How lists of this kind spell the columns that the country file does not name."""
+
     @model_validator(mode="after")
-    def _one_way_to_name_rounds(self) -> DtmIdpList:
+    def _one_way_to_name_rounds(self) -> DtmList:
         alone = self.round_as_of is not None and self.path != "."
         if bool(self.rounds) == alone or (self.rounds and (self.round_as_of is not None or self.path != ".")):
             raise ValueError("expected either rounds = [{path, as_of}, ...] or path with round_as_of")
         dates = [r.as_of for r in self.rounds]
         if len(set(dates)) < len(dates):
             raise ValueError("expected one file per round, found two with the same as_of")
+        if len({r.path for r in self.rounds}) < len(dates):
+            raise ValueError("expected one round per file, found the same round twice under two dates")
         west, south, east, north = self.bbox
         if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
             raise ValueError(f"bbox: found {self.bbox}, expected west, south, east, north in degrees")
@@ -163,12 +177,25 @@ class DtmIdpList(SourceOptions):
         return tuple(column for column, end in self.periods.ends.items() if end <= latest)
 
 
-def read_sites(options: DtmIdpList, root: Path, log: Findings) -> dict[date, gpd.GeoDataFrame]:
+class DtmIdpList(DtmList):
+    """Reader "dtm_idp_list": locations of displaced households."""
+
+    reader: Literal["dtm_idp_list"]
+
+
+class DtmReturneeList(DtmList):
+    """Reader "dtm_returnee_list": locations of households that returned, never to be added to the displaced."""
+
+    reader: Literal["dtm_returnee_list"]
+    spellings: ClassVar[Mapping[str, tuple[str, ...]]] = RETURNEES
+
+
+def read_sites(options: DtmList, root: Path, log: Findings) -> dict[date, gpd.GeoDataFrame]:
     """Locations of each round, each round on its own.
 
     Parameters
     ----------
-    options : DtmIdpList
+    options : DtmList
         What the country file says of the list.
     root : Path
         The data folder.
@@ -189,8 +216,20 @@ def read_sites(options: DtmIdpList, root: Path, log: Findings) -> dict[date, gpd
         # What stops one round is in the log already; the others are read to find the rest.
         with suppress(InputError):
             read[one.as_of] = read_round(options, one, root, log)
+    _refuse_the_same_round(options, read, log)
     log.stop()
     return read
+
+
+def _refuse_the_same_round(options: DtmList, read: dict[date, gpd.GeoDataFrame], log: Findings) -> None:
+    """An error for two rounds that hold the same counts at the same locations: one file under two dates."""
+    file_of = {r.as_of: r.path for r in options.all_rounds}
+    for (before, old), (day, new) in pairwise(read.items()):
+        # A handful of locations may truly have stayed as they were.
+        same = len(new) >= FEW_LOCATIONS and len(old) == len(new)
+        if same and (old[["site_id", "households"]].to_numpy() == new[["site_id", "households"]].to_numpy()).all():
+            found = f"the locations and counts of {before} ({file_of[before]})"
+            log.error(file=file_of[day], field="round", found=found, expected=f"those of {day}")
 
 
 def place(

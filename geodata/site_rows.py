@@ -14,24 +14,28 @@ import pandas as pd
 from .options import require_columns, require_file
 from .schema import Findings, InputError
 from .sheets import clean_text, listed, one_column, parse_counts, parse_numbers, read_sheet, rows
+from .site_columns import find_columns, lift_header
 
 if TYPE_CHECKING:
-    from .displacement import DtmIdpList, Round, SiteColumns
+    from .displacement import DtmList, Round, SiteColumns
 
 _TOTALS = re.compile(r"\s*(grand\s+|sub-?)?totals?\b|\s*(المجموع|الاجمالي|الإجمالي)", re.IGNORECASE)
 _TWIN = re.compile(r"\.\d+$")
 _LOCATIONS_IN_TOTALS = re.compile(r"locations?\s*:?\s*([\d,]+)", re.IGNORECASE)
 
 
-def read_round(options: DtmIdpList, one: Round, root: Path, log: Findings) -> gpd.GeoDataFrame:
+def read_round(options: DtmList, one: Round, root: Path, log: Findings) -> gpd.GeoDataFrame:
     """Locations of one round: see `geodata.displacement.read_sites`.
 
     Raises
     ------
     InputError : what stops the round; other errors are noted in ``log``
     """
-    file, columns = one.path, options.columns
-    frame = read_sheet(require_file(root, file, log), file, log, options.sheet)
+    file = one.path
+    frame = lift_header(read_sheet(require_file(root, file, log), file, log, options.sheet), options.spellings)
+    header = [str(c) for c in frame.columns]
+    columns = find_columns(header, options.columns, options.spellings, one.as_of, file=file, log=log)
+    options = options.model_copy(update={"columns": columns})
     groups = _groups(options, one.as_of)
     wanted = [c for c in columns.model_dump().values() if c] + [c for names in groups.values() for c in names]
     require_columns(frame.columns, dict.fromkeys(wanted), file=file, log=log)
@@ -53,7 +57,7 @@ def read_round(options: DtmIdpList, one: Round, root: Path, log: Findings) -> gp
     return placed.sort_values("site_id", kind="stable", ignore_index=True)
 
 
-def _groups(options: DtmIdpList, as_of: date) -> dict[str, tuple[str, ...]]:
+def _groups(options: DtmList, as_of: date) -> dict[str, tuple[str, ...]]:
     critical, camp = options.shelter.critical, options.shelter.camp
     # Each column once, so that what is critical stays a part; of one kind alone the two together are not known.
     either = tuple(dict.fromkeys((*critical, *camp))) if critical and camp else ()
@@ -112,7 +116,7 @@ def _differing(a: pd.Series, b: pd.Series) -> pd.Series:
 
 
 def _counts(
-    frame: pd.DataFrame, options: DtmIdpList, groups: dict[str, tuple[str, ...]], file: str, log: Findings
+    frame: pd.DataFrame, options: DtmList, groups: dict[str, tuple[str, ...]], file: str, log: Findings
 ) -> pd.DataFrame:
     """Every count column once, parsed. A location without households is an error, another gap a warning."""
     households = options.columns.households
@@ -220,7 +224,7 @@ def _compare_totals(
         log.warning(file=file, field="locations", found=found, expected="the same number")
 
 
-def _points(frame: pd.DataFrame, sites: pd.DataFrame, options: DtmIdpList, file: str, log: Findings) -> gpd.GeoSeries:
+def _points(frame: pd.DataFrame, sites: pd.DataFrame, options: DtmList, file: str, log: Findings) -> gpd.GeoSeries:
     """Points, with swapped coordinates put right; None where no reading lies in the bounding box."""
     trial = Findings(log.source)  # an unreadable coordinate is a stray, not an error of its own
     lat, lon = (
@@ -243,7 +247,7 @@ def _in_box(lon: pd.Series, lat: pd.Series, bbox: tuple[float, float, float, flo
 
 
 def _report_strays(
-    sites: pd.DataFrame, swapped: pd.Series, nowhere: pd.Series, options: DtmIdpList, file: str, log: Findings
+    sites: pd.DataFrame, swapped: pd.Series, nowhere: pd.Series, options: DtmList, file: str, log: Findings
 ) -> None:
     stray = swapped | nowhere
     if not stray.any():
@@ -272,7 +276,7 @@ def _sum_groups(
     sites: pd.DataFrame,
     counts: pd.DataFrame,
     groups: dict[str, tuple[str, ...]],
-    options: DtmIdpList,
+    options: DtmList,
     file: str,
     log: Findings,
 ) -> pd.DataFrame:

@@ -12,8 +12,12 @@ from .schema import Findings
 
 _WHERE = {
     "category_table": "categories:CategoryTable",
+    "displacement_table": "displacement_table:DisplacementTable",
+    "dtm_api": "displacement_table:DtmApi",
     "dtm_idp_list": "displacement:DtmIdpList",
+    "dtm_returnee_list": "displacement:DtmReturneeList",
     "evapotranspiration": "evapotranspiration:Evapotranspiration",
+    "hdx_hapi_idps": "displacement_table:HdxHapiIdps",
     "raster_stack": "rasters:RasterStack",
     "reservoir_table": "reservoirs:ReservoirTable",
     "residents_raster": "residents:ResidentsRaster",
