@@ -18,6 +18,7 @@ import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj.exceptions import ProjError
 
+from .gazetteer import Gazetteer, fill_names
 from .options import DataPath, Options, require_columns, require_file
 from .schema import SUBDISTRICT_COLUMNS, Findings, check_subdistricts
 from .stacks import listed, what_it_is
@@ -55,6 +56,7 @@ class BoundaryOptions(Options):
     label : dict, language -> name of the source
     vintage : str, date of the boundaries, e.g. "2019-06-03"
     names_table : further names, by p-code
+    gazetteer : further names in Sorani, joined by the names of the file, where no other source has one
     max_overlap_share : float, share of the smaller of two units that both may claim
     max_mend_share : float, share of its area by which mending may change a unit
     """
@@ -72,6 +74,7 @@ class BoundaryOptions(Options):
     attribution: str
     vintage: str
     names_table: NamesTable | None = None
+    gazetteer: Gazetteer | None = None
     max_overlap_share: float = 0.001
     max_mend_share: float = 0.01
 
@@ -81,6 +84,8 @@ class BoundaryOptions(Options):
         found = [main, *(main.with_suffix(s) for s in _SIDECARS if main.suffix.lower() == ".shp")]
         if self.names_table:
             found.append(root / self.names_table.path)
+        if self.gazetteer:
+            found += [root / path for path in (self.gazetteer.path, self.gazetteer.review) if path]
         return sorted(path for path in found if path.is_file())
 
 
@@ -115,6 +120,8 @@ def read_boundaries(options: BoundaryOptions, root: Path, log: Findings) -> gpd.
     _refuse_overlaps(subdistricts, options, log)
     if options.names_table:
         _add_names(subdistricts, options.names_table, root, log)
+    if options.gazetteer:
+        fill_names(subdistricts, options.gazetteer, root, log)
     log.stop()
     subdistricts.insert(len(SUBDISTRICT_COLUMNS) - 1, "area_km2", areas_km2(subdistricts.geometry))
     check_subdistricts(subdistricts)

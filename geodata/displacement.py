@@ -85,11 +85,15 @@ class Periods(Options):
     ends : dict
         Column -> last day of its period. Protracted is a period that ended ``years`` or more
         before the round, so the same block serves every round.
+    starts : dict
+        Column -> first day of its period. Those that begin after the round before hold the households that arrived
+        since: new arrivals, apart from the stock.
     years : int
     """
 
     protracted: tuple[str, ...] | None = None
     ends: dict[str, date] = Field(default_factory=dict)
+    starts: dict[str, date] = Field(default_factory=dict)
     years: int = Field(default=5, ge=1)
 
 
@@ -169,6 +173,13 @@ class DtmList(SourceOptions):
         """Locations of each round: see `read_sites`."""
         return read_sites(self, root, log)
 
+    def recent_columns(self, as_of: date) -> tuple[str, ...]:
+        """Arrival periods that began after the round before this one; none where it is the first."""
+        before = max((r.as_of for r in self.all_rounds if r.as_of < as_of), default=None)
+        if before is None:
+            return ()
+        return tuple(column for column, start in self.periods.starts.items() if start > before)
+
     def protracted_columns(self, as_of: date) -> tuple[str, ...]:
         """Arrival periods that are protracted at a round."""
         if self.periods.protracted is not None:
@@ -207,8 +218,8 @@ def read_sites(options: DtmList, root: Path, log: Findings) -> dict[date, gpd.Ge
     dict
         Round date -> GeoDataFrame sorted by ``site_id``, EPSG:4326: site_id, name, name_ar,
         governorate, district, subdistrict, given_pcode (str, "" if unknown); households,
-        people, critical, camp_or_critical, protracted, climate, camp (float, whole; NaN where not known);
-        ``origin_<column>``; as_of; geometry (point as corrected, None for a location whose coordinates can be
+        people, critical, camp_or_critical, protracted, climate, camp, arrived_since (since the
+        round before) (float, whole; NaN where not known); ``origin_<column>``; as_of; geometry (point as corrected, None for a location whose coordinates can be
         nowhere: it stays in the account and in no unit).
     """
     read: dict[date, gpd.GeoDataFrame] = {}

@@ -23,7 +23,7 @@ from .name_ladder import MIN_LEAD, MIN_SCORE, NO_NAME, SCORES, Candidate, Match,
 from .options import DataPath, Options, require_file
 from .place_names import is_arabic_script, kurdish_form
 from .placing import Ladders, Placing
-from .review import NOWHERE, Key, Question
+from .review import NOWHERE, Key, Question, read_review
 from .schema import Findings
 from .sheets import clean_text, listed
 
@@ -45,6 +45,7 @@ class Gazetteer(Options):
     names : dict, language -> key of its names, of units of all levels
     levels : keys that hold governorates, districts and subdistricts, each inside the one before
     aliases : dict, their name -> a name or p-code of ours
+    review : str or None, the file with an analyst's decisions
     min_score, min_lead : float, as in `Placing`
     """
 
@@ -52,6 +53,7 @@ class Gazetteer(Options):
     names: dict[str, str]
     levels: tuple[str, str, str] = ("provinces", "districts", "subdistricts")
     aliases: dict[str, str] = Field(default_factory=dict)
+    review: DataPath | None = None
     min_score: float = Field(default=MIN_SCORE, gt=0, le=1)
     min_lead: float = Field(default=MIN_LEAD, gt=0, le=1)
 
@@ -148,6 +150,33 @@ def join_names(
     table, tied = _best_of_each(table, log.source)
     _tell_of_the_nameless(table, subdistricts, options, log)
     return JoinedNames(table, questions + tied)
+
+
+def fill_names(
+    subdistricts: pd.DataFrame, options: Gazetteer, root: Path, log: Findings, language: str = "ckb"
+) -> None:
+    """Fill in, in place, the names of one language that the subdistricts table lacks; none it has is changed.
+
+    Parameters
+    ----------
+    subdistricts : DataFrame, the subdistricts table
+    options : Gazetteer
+    root : Path, the data folder
+    log : Findings, told how many names of the gazetteer no rule could place
+    language : str
+    """
+    levels = {"": subdistricts.index.to_series(), **{f"adm{n}_": subdistricts[f"adm{n}_pcode"] for n in (1, 2)}}
+    review = root / options.review if options.review else None
+    every = set().union(*(codes for codes in levels.values()))
+    decisions = read_review(review, options.review or "", every, log) if review else {}
+    found = join_names(read_gazetteer(options, root, log), subdistricts, options, log, decisions=decisions)
+    for level, codes in levels.items():
+        column = f"{level}name_{language}"
+        own = subdistricts[column]
+        subdistricts[column] = own.where(own != "", codes.map(found.table["name"]).fillna("")).astype("object")
+    if found.questions:
+        told = f"{len(found.questions)} names that mean none of ours surely ({listed(q.name for q in found.questions)})"
+        log.add("note", file=options.path, field="names", found=told, expected="a decision in the review file")
 
 
 def write_names(path: Path, table: pd.DataFrame, language: str = "ckb") -> None:
@@ -272,4 +301,4 @@ def _tell_of_the_nameless(table: pd.DataFrame, subdistricts: pd.DataFrame, optio
         without = sorted(set(flat[code]) - set(table.index[table["level"] == level]))
         if without:
             found = f"no name for {len(without)} of {flat[code].nunique()} units of ADM{level} ({listed(without)})"
-            log.warning(file=options.path, field="names", found=found, expected="a name for each", action="left empty")
+            log.add("note", file=options.path, field="names", found=found, expected="a name", action="left empty")

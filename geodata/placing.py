@@ -22,7 +22,7 @@ from .sheets import listed
 PLACED_BY = ("pcode", "point", "name", "decision", "")
 """What decided on the unit of a location; "" where nothing could."""
 
-PARTS = (("critical", "camp_or_critical"), ("protracted",), ("climate",))
+PARTS = (("critical", "camp_or_critical"), ("protracted",), ("climate",), ("arrived_since",))
 """Chains of counts among the households, each a part of the next and all of the households."""
 
 _UNSURE_STEPS = ("kurdish", "fuzzy")  # not enough for a village that may merely sound like a subdistrict

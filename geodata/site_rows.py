@@ -66,6 +66,7 @@ def _groups(options: DtmList, as_of: date) -> dict[str, tuple[str, ...]]:
         "camp": camp,
         "camp_or_critical": either,
         "protracted": options.protracted_columns(as_of),
+        "arrived_since": options.recent_columns(as_of),
         "climate": options.reasons.climate,
         "conflict": options.reasons.conflict,
         "origin": options.origins,
@@ -286,7 +287,10 @@ def _sum_groups(
     by_factor = households * options.people_per_household
     sums = {name: _row_sum(counts, columns) for name, columns in groups.items()}
     both_reasons = _row_sum(counts, (*groups["climate"], *groups["conflict"]))
-    among = {name: sums[name] for name in ("critical", "camp", "camp_or_critical", "protracted", "climate", "conflict")}
+    among = {
+        name: sums[name]
+        for name in ("critical", "camp", "camp_or_critical", "protracted", "arrived_since", "climate", "conflict")
+    }
     for name, part in {**among, "climate and conflict": both_reasons}.items():
         if (over := part > households).any():
             found = f"more households in {name} than at the location"
@@ -300,7 +304,9 @@ def _sum_groups(
         action = "households lead; people are derived from them"
         log.warning(file=file, field=f"column {people!r}", found=found, expected=expected, action=action)
     origins = {f"origin_{c}": counts[c] for c in groups["origin"]}
-    named = {name: sums[name] for name in ("critical", "camp_or_critical", "protracted", "climate", "camp")}
+    named = {
+        name: sums[name] for name in ("critical", "camp_or_critical", "protracted", "climate", "camp", "arrived_since")
+    }
     return sites.assign(households=households, people=counts[people] if people else by_factor, **named, **origins)
 
 

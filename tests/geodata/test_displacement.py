@@ -112,6 +112,18 @@ def test_an_arrival_becomes_protracted_with_time():
     assert options(periods={"protracted": ["Post 2016"]}).protracted_columns(date(2010, 1, 1)) == ("Post 2016",)
 
 
+def test_new_arrivals_are_those_whose_period_began_after_the_round_before(tmp_path):
+    """6 of 10 households arrived since the list of June; of the first list nobody knows."""
+    for name in ("a.csv", "b.csv"):
+        plain(tmp_path, [[*site(1, 10 if name == "a.csv" else 16), 6]], [*COLUMNS, "July 2019"], name=name)
+    rounds = [{"path": "a.csv", "as_of": date(2019, 6, 30)}, {"path": "b.csv", "as_of": ROUND}]
+    starts = {"July 2019": date(2019, 7, 1), "Post 2016": date(2016, 12, 1)}
+    listed = options(rounds=rounds, path=".", round_as_of=None, periods={"starts": starts})
+    found = read_sites(listed, tmp_path, Findings("s"))
+    assert found[ROUND]["arrived_since"].tolist() == [6]
+    assert found[date(2019, 6, 30)]["arrived_since"].isna().all()
+
+
 def test_climate_households_are_known_where_reasons_were_asked(tmp_path):
     rows = [[*site(1, 10), 4, 6], [*site(2, 10), 0, 10]]
     plain(tmp_path, rows, [*COLUMNS, "Reason climate", "Reason conflict"])

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from geodata.boundaries import BoundaryOptions, NamesTable, read_boundaries
-from geodata.gazetteer import Gazetteer, is_sorani, join_names, read_gazetteer, write_names
+from geodata.gazetteer import Gazetteer, fill_names, is_sorani, join_names, read_gazetteer, write_names
 from geodata.review import read_review, write_review
 from geodata.schema import Findings, InputError
 
@@ -119,6 +119,7 @@ def test_a_file_of_another_shape_is_refused(tmp_path, content):
 @pytest.fixture(scope="module")
 def real(shared_data):
     settings = tomllib.loads(IRAQ.read_text("utf-8"))
+    settings["boundaries"].pop("gazetteer")
     cod = read_boundaries(
         BoundaryOptions.model_validate(settings["boundaries"]), shared_data / "iraq", Findings("boundaries")
     )
@@ -169,3 +170,26 @@ def test_joined_names_enter_as_a_names_table(real, shared_data, tmp_path):
     units = read_boundaries(options, folder, Findings("boundaries"))
     assert (units["name_ckb"] != "").sum() == 68
     assert units.loc[units["adm1_pcode"] == "IQG11", "adm1_name_ckb"].unique().tolist() == ["هەولێر"]
+
+
+def test_the_country_file_of_iraq_fills_sorani_names_and_changes_no_other(real, shared_data):
+    cod, _, _, found = real
+    block = tomllib.loads(IRAQ.read_text("utf-8"))["boundaries"]
+    log = Findings("boundaries")
+    filled = read_boundaries(BoundaryOptions.model_validate(block), shared_data / "iraq", log)
+    assert (filled["name_ckb"] != "").sum() == 68
+    assert (filled["adm1_name_ckb"] != "").groupby(filled["adm1_pcode"]).all().sum() == 17
+    assert filled["name_ckb"].to_dict() == found.table["name"].reindex(cod.index).fillna("").to_dict()
+    others = [c for c in cod.columns if not c.endswith("ckb") and c != "geometry"]
+    pd.testing.assert_frame_equal(pd.DataFrame(filled[others]), pd.DataFrame(cod[others]))
+    assert [f.severity for f in log.items] == ["note"] * 4
+
+
+def test_a_name_that_the_table_has_is_never_replaced(tmp_path):
+    (tmp_path / "names.json").write_text(json.dumps(as_file([unit("Erbil", "", "هەولێر")])), "utf-8")
+    named = UNITS.assign(adm1_name_ckb=["", "", "ئەربیل"])
+    fill_names(named, OPTIONS, tmp_path, Findings("b"))
+    assert named["adm1_name_ckb"].tolist() == ["", "", "ئەربیل"]
+    empty = UNITS.copy()
+    fill_names(empty, OPTIONS, tmp_path, Findings("b"))
+    assert empty["adm1_name_ckb"].tolist() == ["", "", "هەولێر"]

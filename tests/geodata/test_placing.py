@@ -8,7 +8,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.stats import norm
 from shapely.geometry import Point, box
@@ -298,6 +298,7 @@ def test_nobody_is_shared_over_the_border_of_the_country():
 
 
 @given(st.floats(43.95, 44.05), st.integers(0, 60), st.floats(0, 1), st.floats(0, 1), st.floats(0.2, 3), st.booleans())
+@example(44.0001, 2, 0.5, 1.0, 1.0, True)
 def test_shares_are_whole_add_up_and_parts_stay_parts(lon, households, a, b, sigma, known):
     critical = float(int(a * households))
     either = critical + float(int(b * (households - critical)))

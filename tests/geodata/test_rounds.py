@@ -8,7 +8,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shapely.geometry import Point, box
 
@@ -207,6 +207,7 @@ def test_a_published_change_comes_from_protected_counts_and_only_of_like_with_li
 
 @settings(max_examples=40)
 @given(SITES, SITES, st.integers(1, 50))
+@example({"a": (43.5, 10), "b": (44.5, 9)}, {"a": (43.5, 5), "b": (44.5, 9)}, 20)
 def test_the_word_of_a_unit_tells_nothing_of_its_counts(first, second, more):
     """Other households at the same locations: the same words."""
     words = [
