@@ -219,8 +219,9 @@ def read_sites(options: DtmList, root: Path, log: Findings) -> dict[date, gpd.Ge
         Round date -> GeoDataFrame sorted by ``site_id``, EPSG:4326: site_id, name, name_ar,
         governorate, district, subdistrict, given_pcode (str, "" if unknown); households,
         people, critical, camp_or_critical, protracted, climate, camp, arrived_since (since the
-        round before) (float, whole; NaN where not known); ``origin_<column>``; as_of; geometry (point as corrected, None for a location whose coordinates can be
-        nowhere: it stays in the account and in no unit).
+        round before) (float, whole; NaN where not known); ``origin_<column>``; as_of; geometry
+        (point as corrected, None for a location whose coordinates can be nowhere: it stays in
+        the account and in no unit).
     """
     read: dict[date, gpd.GeoDataFrame] = {}
     for one in options.all_rounds:
