@@ -418,16 +418,13 @@ def _level_table(last: xr.Dataset, codes: pd.Series, names: pd.Series, level: st
     rows["units"] = sums["units"].to_series().loc[unit].to_numpy()
     rows["units_with_demand"] = _of_units(sums["demand_total_units"])
     rows["units_with_supply"] = _of_units(sums["supply_units"])
-    # What is known of some of its subdistricts says nothing of what a larger unit gets and lacks: 0 of three is not 0.
-    in_part = rows["units_with_supply"].between(1, rows["units"] - 1)
-    rows.loc[in_part, [f"{name}_m3d" for name in SUMMED if not name.startswith("demand")]] = np.nan
-    rows.loc[in_part, ["unmet_share", "status"]] = [np.nan, Status.insufficient_data.name]
-    # Nor is the need of some of its people, fields or animals that of all.
-    for sector in SECTORS:
-        in_part = _of_units(sums[f"demand_{sector}_units"]).between(1, rows["units"] - 1)
-        rows.loc[in_part, f"demand_{sector}_m3d"] = np.nan
-        if sector == "domestic":
-            rows.loc[in_part, "demand_domestic_status"] = Status.insufficient_data.name
+    # What is known of some of its subdistricts is not known of a larger unit: 0 of three is not 0.
+    in_part = {name: _of_units(sums[f"{name}_units"]).between(1, rows["units"] - 1) for name in SUMMED}
+    for name in [name for name in SUMMED if name != "demand_total"]:  # which is told as a lower bound
+        of_supply = in_part["supply"] if not name.startswith("demand") else False
+        rows.loc[in_part[name] | of_supply, f"{name}_m3d"] = np.nan
+    rows.loc[in_part["supply"], ["unmet_share", "status"]] = [np.nan, Status.insufficient_data.name]
+    rows.loc[in_part["demand_domestic"], "demand_domestic_status"] = Status.insufficient_data.name
     rows = rows.reset_index().rename(columns={"unit": "pcode"})
     rows["level"], rows["name_en"] = level, names.loc[rows["pcode"]].to_numpy()
     rows["as_of"] = pd.Timestamp(last.indexes["time"][-1]).strftime("%Y-%m")

@@ -48,7 +48,8 @@ def rasters_of(block: HazardOptions, plan: Plan, work: str, days: slice | None =
     ------
     InputError : the rasters are not on the same cells
     """
-    rasters = {name: open_raster(name, plan, bounds_of_run(work), days) for name in block.sources.values()}
+    bounds = bounds_of_run(work)
+    rasters = {name: open_raster(name, plan, bounds, days) for name in block.sources.values()}
     first = rasters[block.source]
     rasters |= {name: land_shares(r, first) for name, r in rasters.items() if quantity_of(name, plan) == "curve_number"}
     rasters |= {name: of_nearest_cells(r, first) for name, r in rasters.items() if is_smooth(name, plan)}

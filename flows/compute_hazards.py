@@ -132,7 +132,7 @@ def dated(options: HazardOptions, source: SourceOptions) -> tuple[HazardOptions,
 def found_on_the_way(plan: Plan, name: str, hazard: xr.Dataset) -> list[Finding]:
     """What a method noticed in its source: years in which almost all water is gone at once."""
     years = hazard.attrs.get("years_found", "")
-    source = {**plan.settings.assessed_hazards, **plan.settings.indicators}[name].source
+    source = plan.settings.blocks[name].source
     if not years:
         return []
     return [

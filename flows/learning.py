@@ -89,8 +89,7 @@ def publish_learnt(work: str, notice: str) -> None:
 
 def calibrations(plan: Plan) -> dict[str, dict[str, str]]:
     """What each fitted block learnt from: its years, and one hash of all files that may decide it."""
-    blocks = {**plan.settings.assessed_hazards, **plan.settings.indicators}
-    fitted = {name: block for name, block in blocks.items() if HAZARDS[block.method].fit is not None}
+    fitted = {name: block for name, block in plan.settings.blocks.items() if HAZARDS[block.method].fit is not None}
     return {name: {"years": "-".join(map(str, years_of(b, plan))), **_digest(b, plan)} for name, b in fitted.items()}
 
 

@@ -38,10 +38,10 @@ def write_rasters(plan: Plan, work: str, notice: str) -> list[Path]:
     its area mean, and not the mean of these cells.
     """
     folder, written = Path(work) / "rasters", []
-    scored, beside = plan.settings.assessed_hazards, plan.settings.indicators
-    for name, block in {**scored, **beside}.items():
+    scored = plan.settings.assessed_hazards
+    for name, block in plan.settings.blocks.items():
         mapped = HAZARDS[block.method].mapped
-        if not reads_cells(block, plan) or (name in beside and mapped is None):
+        if not reads_cells(block, plan) or (name not in scored and mapped is None):
             continue
         cells = month_of_cells(name, block, plan, work)
         for v in cells.data_vars:

@@ -268,10 +268,9 @@ def note_the_calendar(country: Country, plan: Plan) -> None:
 
 def last_years_of_calibration(plan: Plan) -> dict[str, int]:
     """Where the country file says it -> the last year that calibrates."""
-    sections = {"hazards": plan.settings.assessed_hazards, "indicators": plan.settings.indicators}
     return {"calibration.end_year": plan.settings.calibration.end_year} | {
         f"{section}.{name}.calibration_years": block.calibration_years[1]
-        for section, blocks in sections.items()
+        for section, blocks in plan.settings.sections.items()
         for name, block in blocks.items()
         if block.calibration_years is not None
     }
@@ -309,7 +308,7 @@ def note_what_needs_days(country: Country, plan: Plan) -> None:
 
 def check_calibrations(country: Country, plan: Plan) -> None:
     """Note an error for each source that does not hold enough of a block's calibration years."""
-    for section, blocks in (("hazards", plan.settings.assessed_hazards), ("indicators", plan.settings.indicators)):
+    for section, blocks in plan.settings.sections.items():
         for name, block in blocks.items():
             for option, needed in block.years_needed.items():
                 source = block.sources[option]

@@ -267,9 +267,20 @@ class Settings(Options):
         }
 
     @property
+    def sections(self) -> dict[str, dict[str, HazardOptions]]:
+        """All that is computed, as the country file has it: the assessed hazards, then the indicators."""
+        return {"hazards": self.assessed_hazards, "indicators": self.indicators}
+
+    @property
+    def blocks(self) -> dict[str, HazardOptions]:
+        """The same by name alone; no indicator has the name of a hazard."""
+        return {name: block for blocks in self.sections.values() for name, block in blocks.items()}
+
+    @property
     def missing_hazards(self) -> tuple[str, ...]:
         """Hazards declared without a source, or with one by month where the method needs days."""
-        return tuple(name for name in self.hazards if name not in self.assessed_hazards)
+        assessed = self.assessed_hazards
+        return tuple(name for name in self.hazards if name not in assessed)
 
     def as_json(self) -> str:
         """Canonical text of all settings, defaults included: what the config hash is taken of."""

@@ -100,15 +100,14 @@ def move_counts(counts: pd.DataFrame, crosswalk: pd.DataFrame, units: pd.Index) 
     """
     if absent := sorted(set(counts.index) - set(crosswalk["from_pcode"])):
         raise KeyError(f"crosswalk without {listed(absent)}")
-    rows = crosswalk[crosswalk["from_pcode"].isin(counts.index)]
-    group, old = pd.factorize(rows["from_pcode"])
-    whole, moved = rows["share"].to_numpy(), {}
+    group, old = pd.factorize(crosswalk["from_pcode"])
+    whole, moved = crosswalk["share"].to_numpy(), {}
     for n, column in enumerate(counts):
         totals = counts[column].reindex(old).to_numpy(dtype="float64")[group]
         moved[column] = whole_shares(totals, whole, group)
         if n == 0:
             whole = np.where(np.isnan(moved[column]), whole, moved[column])
-    table = pd.DataFrame(moved).groupby(rows["to_pcode"].to_numpy()).sum(min_count=1, skipna=False)
+    table = pd.DataFrame(moved).groupby(crosswalk["to_pcode"].to_numpy()).sum(min_count=1, skipna=False)
     return table.reindex(units).where(_reached(table, units), 0.0)
 
 

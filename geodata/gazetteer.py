@@ -1,7 +1,7 @@
 """Names of units in further languages, joined to the boundaries by the names both have; each with its score.
 
-Schema of a gazetteer: JSON of governorates that hold districts that hold subdistricts, or a CSV with a row per
-subdistrict. Keys or columns of names are named in `Gazetteer`; a name may be absent ("").
+Schema of a gazetteer: JSON of governorates that hold districts that hold subdistricts. Keys of names are named in
+`Gazetteer`; a name may be absent ("").
 Schema of what is written (CSV, UTF-8): PCODE (key), NAME_CKB, SCORE (0 to 1), NAME_AS_GIVEN. It is what
 `[boundaries.names_table]` of a country file reads.
 """
@@ -169,7 +169,8 @@ def fill_names(
     review = root / options.review if options.review else None
     every = set().union(*(codes for codes in levels.values()))
     decisions = read_review(review, options.review or "", every, log) if review else {}
-    found = join_names(read_gazetteer(options, root, log), subdistricts, options, log, decisions=decisions)
+    names = read_gazetteer(options, root, log)
+    found = join_names(names, subdistricts, options, log, language=language, decisions=decisions)
     for level, codes in levels.items():
         column = f"{level}name_{language}"
         own = subdistricts[column]

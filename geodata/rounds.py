@@ -154,7 +154,8 @@ def new_displacement(change: pd.DataFrame, governorate: pd.Series) -> pd.DataFra
     -------
     DataFrame, index as ``change``
         ``increase`` (of places that both rounds looked at, 0 or more), ``relocated`` (the part that closures, decreases
-        and moves of the governorate explain), ``new`` = increase - relocated. Households, exact.
+        and moves of the governorate explain), ``new`` = increase - relocated. Households, exact; NaN of a unit that
+        only one of the rounds looked at.
     """
     net = change["both"] + change["moved_in"] - change["moved_out"] + change["born"] - change["closed"]
     increase, decrease = net.clip(lower=0), (-net).clip(lower=0)
@@ -162,7 +163,9 @@ def new_displacement(change: pd.DataFrame, governorate: pd.Series) -> pd.DataFra
     up, down = increase.groupby(of).transform("sum"), decrease.groupby(of).transform("sum")
     share = np.divide(np.minimum(up, down), up, out=np.zeros(len(up)), where=up.to_numpy() > 0)
     relocated = increase * share
-    return pd.DataFrame({"increase": increase, "relocated": relocated, "new": increase - relocated})
+    looked_at = (change[["both", "moved_in", "moved_out", "born", "closed"]] != 0).any(axis=1)
+    silent = ~looked_at & (change[["newly_assessed", "not_assessed"]] != 0).any(axis=1)
+    return pd.DataFrame({"increase": increase, "relocated": relocated, "new": increase - relocated}).mask(silent)
 
 
 def comparability(panel: pd.DataFrame, units: pd.Index, governorate: pd.Series) -> pd.Series:

@@ -170,7 +170,6 @@ class _Part:
     ranks: np.ndarray  # of each hundredth of a score point, in 0-10
     mean: float
     spread: float
-    seen: np.ndarray
 
     def drawn(self, normal: np.ndarray, uniform: np.ndarray) -> np.ndarray:
         """Scores (draw, unit) with the error of each draw."""
@@ -437,7 +436,6 @@ def _part(
         ranks=_ranks(country).astype(dtype),
         mean=float(country.mean()) if len(country) else 5.0,
         spread=float(country.std()) if len(country) else 0.0,
-        seen=seen,
     )
 
 
@@ -452,7 +450,7 @@ def _ranks(country: np.ndarray) -> np.ndarray:
 
 
 def _looked_up(score: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Values of a table at each hundredth of a score point, straight lines between; a search takes ten times longer."""
+    """Values of a table at each hundredth of a score point, straight lines between, without a search."""
     at = score * table.dtype.type(_STEPS)
     node = at.astype(np.int32)
     at -= node

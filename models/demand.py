@@ -258,8 +258,8 @@ def domestic_demand(
     * Residents are those of a census, carried on; displaced people are counted in households and published
       rounded, with a stand-in where hidden.
     * Nothing of schools, hospitals, trade, or of the quality of the water.
-    * No residents, no demand, and no count of displaced people, no demand (``input_missing``), unless the residents
-      include them; of the total the residents alone are then a lower bound.
+    * No residents, no demand, and no count of displaced people, no demand (``input_missing``); of the total the
+      residents alone are then a lower bound. Where the residents include them, who was not counted apart gets theirs.
     * A census carried on knows nothing of who fled since: they are added where they are, and are not taken away
       where they came from.
 

@@ -7,6 +7,7 @@ the dimension goes through the middle of what the country shows.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -93,7 +94,9 @@ def risk_span(
         here = lacking == number
         if not here.any():
             continue
-        ends = quantile_of_known(own, quantiles)
+        with warnings.catch_warnings():  # where no unit has the dimension there is no quantile of it
+            warnings.simplefilter("ignore", RuntimeWarning)
+            ends = np.nanquantile(own, quantiles, axis=-1)
         for end, at in zip((low, high), ends, strict=True):
             filled = [np.where(here, at[..., None], d) if i == number else d for i, d in enumerate(dims)]
             end[here] = weighted_mean(filled, tree.weights, tree.mean, tree.needs)[here]
@@ -118,13 +121,6 @@ def lacking_dimension(
     may = np.array([n in may_lack for n in names]).reshape(-1, *[1] * np.ndim(risk))
     one = (absent.sum(axis=0) == 1) & np.isnan(risk) & (absent & spoken & may).any(axis=0)
     return np.where(one, np.argmax(absent, axis=0), -1).astype("int8")
-
-
-def quantile_of_known(values: np.ndarray, quantiles: Sequence[float]) -> np.ndarray:
-    """Quantiles (quantile, ...) along the last axis of what is known; NaN where nothing is."""
-    flat = values.reshape(-1, values.shape[-1])
-    rows = [np.quantile(r[np.isfinite(r)], quantiles) if np.isfinite(r).any() else [np.nan] * 2 for r in flat]
-    return np.array(rows).T.reshape(len(quantiles), *values.shape[:-1])
 
 
 def class_of_range(low: np.ndarray, high: np.ndarray, cuts: Sequence[float] = CUTS) -> np.ndarray:

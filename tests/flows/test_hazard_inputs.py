@@ -122,8 +122,7 @@ def inputs_on(work, plan, block="drought", **cubes):
     stage(work).mkdir(exist_ok=True)
     for name, cube in cubes.items():
         write_cube(cube.assign_coords(effective_cells=("pcode", [9.0] * len(UNITS))), stage(work) / f"{name}.nc")
-    blocks = {**plan.settings.assessed_hazards, **plan.settings.indicators}
-    return inputs_by_subdistrict(block, blocks[block], plan, work)
+    return inputs_by_subdistrict(block, plan.settings.blocks[block], plan, work)
 
 
 def test_an_index_speaks_when_the_last_of_its_sources_can_be_had(demo, tmp_path):
