@@ -157,7 +157,10 @@ QUANTITIES: Mapping[QuantityName, Quantity] = MappingProxyType(
             too_high="the map stores 0 to 200, where 100 is no change",
         ),
         "area_share": Quantity(
-            units=_SHARE, given_out="1", limits=(0.0, 1.0), too_high='is it percent? then units = "%"'
+            units=_SHARE,
+            given_out="1",
+            limits=(0.0, 1.0),
+            too_high='is it percent? then units = "%"; is 255 its nodata? then nodata = 255',
         ),
         "wind_speed": Quantity(
             units={"m/s": (1.0, 0.0), "m s-1": (1.0, 0.0), "km/h": (1 / 3.6, 0.0)},

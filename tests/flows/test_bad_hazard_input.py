@@ -30,6 +30,19 @@ licence = "none needed"
 attribution = "made by the test"
 """
 
+SHARE_MAP = """
+[sources.water_share]
+reader = "raster_stack"
+path = "water/share.tif"
+start = "2020"
+quantity = "area_share"
+units = "%"
+cadence = "once"
+label = { en = "Share of water", ar = "Share of water", ckb = "Share of water" }
+licence = "none needed"
+attribution = "made by the test"
+"""
+
 
 def country_file(folder: Path, *changes: tuple[str, str], more: str = "") -> Path:
     """The demo's country file with some lines changed."""
@@ -91,14 +104,29 @@ def a_curve_number_of_130(data: Path) -> None:
         file.write(values)
 
 
-def codes_of_the_change_map(data: Path) -> None:
-    """Occurrence in per cent, in which some cells hold 253 and 254."""
-    with rasterio.open(data / "terrain" / "curve_number.tif") as like:
-        profile = {**like.profile, "dtype": "uint8", "nodata": 255}
-    values = np.full((1, profile["height"], profile["width"]), 40, dtype="uint8")
-    values[0, 20:25, 20:25], values[0, 25:30, 20:25] = 253, 254
-    with rasterio.open(data / "water" / "occurrence.tif", "w", **profile) as file:
+def a_curve_number_of_minus_5(data: Path) -> None:
+    """In whole numbers that have a sign."""
+    path = data / "terrain" / "curve_number.tif"
+    with rasterio.open(path) as file:
+        values, profile = file.read().astype("int16"), {**file.profile, "dtype": "int16"}
+    values[0, values.shape[1] // 2, values.shape[2] // 2 + 1] = -5
+    with rasterio.open(path, "w", **profile) as file:
         file.write(values)
+
+
+def codes_among_per_cent(name: str, *codes: int) -> Callable[[Path], None]:
+    """A map of 40 %, in which some cells hold codes of the JRC's maps; the file declares no nodata."""
+
+    def write(data: Path) -> None:
+        with rasterio.open(data / "terrain" / "curve_number.tif") as like:
+            profile = {**like.profile, "dtype": "uint8", "nodata": None}
+        values = np.full((1, profile["height"], profile["width"]), 40, dtype="uint8")
+        for row, code in enumerate(codes, start=20):
+            values[0, row, 20:25] = code
+        with rasterio.open(data / "water" / name, "w", **profile) as file:
+            file.write(values)
+
+    return write
 
 
 def edited(path: str, old: str, new: str) -> Callable[[Path], None]:
@@ -129,9 +157,17 @@ IN_THE_FILES = {
         a_curve_number_of_130,
         r"curve_number\.tif: values: found .*130.*expected .*100",
     ),
-    "codes 253 and 254 as per cent": (
-        codes_of_the_change_map,
-        r"occurrence\.tif: values: found .*254.*expected .*253 and 254 are codes of the change map",
+    "a curve number below 0": (
+        a_curve_number_of_minus_5,
+        r"curve_number\.tif: values: found -5 to .*expected no value below 0",
+    ),
+    "codes 253 to 255 as per cent of the time": (  # 255 is no data on every map of the JRC, 253 and 254 on one
+        codes_among_per_cent("occurrence.tif", 253, 254, 255),
+        r"occurrence\.tif: values: found 40 to 254 %.*expected .*253 and 254 are codes of the change map",
+    ),
+    "code 255 as per cent of the ground": (
+        codes_among_per_cent("share.tif", 255),
+        r"share\.tif: values: found 0\.4 to 2\.55 1.*expected no value above 1 .*is 255 its nodata\?",
     ),
     "a cycle": (
         edited("water/network.toml", REACH, 'from = "reach-3"\nto = "reach-2"\n'),
@@ -171,7 +207,7 @@ def told(
 @pytest.mark.slow
 def test_every_mistake_is_named_once_and_nothing_is_published(told):
     """All at once, as one pass reports all: of each the file, the field, what was found and what was expected."""
-    done = told([damage for damage, _ in IN_THE_FILES.values()], more=CHANGE_MAP)
+    done = told([damage for damage, _ in IN_THE_FILES.values()], more=CHANGE_MAP + SHARE_MAP)
     errors = [line for line in done.output.splitlines() if line.startswith("error: ")]
     for name, (_, words) in IN_THE_FILES.items():
         assert len([line for line in errors if re.search(words, line)]) == 1, (name, errors)
