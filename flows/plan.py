@@ -16,6 +16,7 @@ from pathlib import Path
 from geodata.schema import Finding, InputError
 from geodata.store import sha256_of
 
+from .indicator_sheet import SHEET
 from .settings import Settings, load_settings
 
 PACKAGES = ("flows", "geodata", "models", "maps")
@@ -151,6 +152,8 @@ def input_files(plan: Plan) -> dict[str, list[Path]]:
     blocks = {"boundaries": plan.settings.boundaries.files(root)}
     for name, source in plan.settings.sources.items():
         blocks[f"sources.{name}"] = source.files(root)
+    if plan.settings.indicator_sheet is not None:
+        blocks[SHEET] = plan.settings.indicator_sheet.files(root)
     return blocks
 
 

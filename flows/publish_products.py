@@ -128,7 +128,6 @@ def whole_table(
         words,
         subdistricts,
         hazards=tuple(plan.settings.hazards),
-        class_cut_points=plan.settings.risk.class_cut_points,
         left_out=set(measured) - set(facts(plan)),
     )
 

@@ -14,6 +14,7 @@ from prefect import flow
 from geodata.schema import InputError
 from geodata.store import write_cube, write_dataset, write_geoparquet
 
+from .indicator_sheet import keep_sheet
 from .kept import kept_folder
 from .plan import Plan
 from .reading import Country, read_country
@@ -41,6 +42,7 @@ def read_sources(work: str) -> None:
     refuse_second_vintage(shown["rounds"], shown["cutting"], kept_receipts(out_of(work), plan.settings.country.key))
     place = stage(work)
     write_geoparquet(country.subdistricts, place / "subdistricts.parquet")
+    keep_sheet(country.sheet, place)
     for name, cube in country.cubes.items():
         write = write_cube if "pcode" in cube.dims and "node" not in cube.dims else write_dataset
         write(cube, place / f"{name}.nc", packed=False)

@@ -24,9 +24,12 @@ from geodata.rasters import RasterStack
 from geodata.schema import Finding, Findings, InputError, Status, status_attrs, status_like
 from geodata.sources import read_source
 from models.hazards import HazardOptions
+from models.indicators import IndicatorSheet
 from models.protection import account_is_safe, protect
+from models.risk import DIMENSIONS
 
 from .cadences import lacks_days
+from .indicator_sheet import EMPTY, SHEET, check_sheet
 from .months import years_of
 from .plan import Plan
 from .policy import computing, reading
@@ -56,6 +59,7 @@ class Country:
     households: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     sites: Mapping[date, gpd.GeoDataFrame] = field(default_factory=dict)
+    sheet: IndicatorSheet = EMPTY
 
     @property
     def errors(self) -> list[Finding]:
@@ -76,6 +80,7 @@ def read_country(plan: Plan, kept: Path | None = None) -> Country:
     with_log(country, "boundaries", partial(_read_boundaries, country, plan, root))
     for name in settings.sources:
         with_log(country, f"sources.{name}", partial(_read_source, country, name, plan, kept))
+    with_log(country, SHEET, partial(_read_sheet, country, plan, root))
     note_what_needs_days(country, plan)
     check_calibrations(country, plan)
     check_coefficients(country, plan)
@@ -118,6 +123,14 @@ def _read_source(country: Country, name: str, plan: Plan, kept: Path | None, log
         country.cubes[name] = cube
     else:
         country.cubes[name] = table_cube(values, name, options)
+
+
+def _read_sheet(country: Country, plan: Plan, root: Path, log: Findings) -> None:
+    options = plan.settings.indicator_sheet
+    if options is not None:
+        country.sheet = options.read(root, log)
+        taken = {*plan.settings.hazards, *plan.settings.indicators, *DIMENSIONS, "hazard", "exposure", "risk"}
+        check_sheet(country.sheet, plan.settings.sources, taken, options.path or "country file", log)
 
 
 # ------------------------------------------------------------------ rasters and tables

@@ -9,7 +9,6 @@ import pandas as pd
 import xarray as xr
 
 from geodata.schema import AlertLevel, Status
-from models.risk import class_words, risk_class
 
 SCORES = ("hazard", "exposure", "vulnerability", "lack_of_coping", "risk", "lack_of_reliability", "warning_score")
 COUNTS = (
@@ -28,7 +27,6 @@ def score_table(
     subdistricts: pd.DataFrame,
     *,
     hazards: Sequence[str],
-    class_cut_points: Sequence[float],
     left_out: Collection[str] = (),
 ) -> pd.DataFrame:
     """Values, statuses and words of the last month of the cube.
@@ -36,11 +34,10 @@ def score_table(
     Parameters
     ----------
     cube : Dataset (time, pcode), the whole waist
-    texts : DataFrame, index pcode, what is a word and not a number: risk_tier, main_driver,
-        reason_code, reason_values
+    texts : DataFrame, index pcode, what is told in words and what stands with it: risk_class, risk_tier,
+        confidence, main_driver, the smallest changes, reason_code, reason_values
     subdistricts : DataFrame, the subdistricts table
     hazards : every hazard of the country file, with or without a source
-    class_cut_points : lower bounds of the classes above the first
     left_out : names of variables that stand in the cube and the indicators alone
 
     Returns
@@ -59,7 +56,6 @@ def score_table(
         if not name.startswith("contribution_"):  # a part of the risk has the status of the risk
             columns[f"{name}_status"] = status
     table = table.assign(**columns)
-    table["risk_class"] = class_words(risk_class(xr.DataArray(table["risk"].to_numpy()), class_cut_points))
     table["alert_level"] = alert_levels(last)
     table["alert_basis"] = "monitoring"
     table["status"] = table["risk_status"]

@@ -10,6 +10,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -20,17 +21,23 @@ from geodata.boundaries import BoundaryOptions
 from geodata.options import Options, SourceOptions, describe_missing, nearest
 from geodata.schema import Finding, InputError
 from geodata.sources import READERS
+from models.composite import Mean, Means, weight_faults
 from models.demand import DemandOptions
 from models.hazards import HAZARDS, HazardOptions
+from models.risk import DIMENSIONS
 from models.water_balance import BalanceOptions
 
 from .cadences import lacks_days, unfit_cadences
+from .indicator_sheet import SheetOptions
 
 MISSION_HAZARDS = ("drought", "water", "heavy_rain", "salinity", "dust", "river_flood", "heat")
 """Hazards that must stand in every product, as `input_missing` where a country has no source."""
 
 BALANCE_READERS = {"network": "water_network", "irrigated_area": "category_table", "livestock": "category_table"}
 """Readers of the sources of a water balance; the others are sources by subdistrict and month."""
+
+WEIGHTED = ("risk", "hazard_and_exposure", "hazard")
+"""Levels whose weights the country file may declare."""
 
 RESIDENTS, DISPLACEMENT = "residents", "displacement"
 """Names of the two source blocks that are not hazards."""
@@ -87,21 +94,41 @@ class ExposureSettings(Options):
     bounds_source: str
 
 
-class VulnerabilitySettings(Options):
-    """Fixed bounds of the vulnerability indicators, as shares of displaced households."""
-
-    critical_share_high: float = Field(gt=0, le=1)
-    protracted_share_high: float = Field(gt=0, le=1)
-    bounds_source: str
-
-
 class RiskSettings(Options):
-    """How dimensions become a score and a class."""
+    """How dimensions become a score and a class.
+
+    Parameters
+    ----------
+    means : dict
+        Level (hazards, hazard_and_exposure, indicators, risk) -> its mean; INFORM's where it is not named.
+    weights : dict
+        Level (risk, hazard_and_exposure, hazard) -> part -> weight, sum 1; equal weights where it is not named. Those
+        of indicators stand in the indicator sheet.
+    """
 
     class_cut_points: tuple[float, float, float, float]
     class_origin: str
     reference_score: float = Field(ge=0, le=10)
     reference_origin: str
+    means: dict[str, Mean] = Field(default_factory=dict)
+    weights: dict[str, dict[str, float]] = Field(default_factory=dict)
+
+    @field_validator("means")
+    @classmethod
+    def _known_means(cls, means: dict[str, Mean]) -> dict[str, Mean]:
+        if unknown := sorted(set(means) - {f.name for f in fields(Means)}):
+            raise ValueError(f"found {unknown[0]!r}, expected one of {[f.name for f in fields(Means)]}")
+        return means
+
+    @field_validator("weights")
+    @classmethod
+    def _whole_weights(cls, weights: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+        if unknown := sorted(set(weights) - set(WEIGHTED)):
+            raise ValueError(f"found {unknown[0]!r}, expected one of {list(WEIGHTED)}")
+        for level, given in weights.items():
+            if fault := weight_faults(list(given.values())):
+                raise ValueError(f"{level}: found {fault}")
+        return weights
 
     @field_validator("class_cut_points")
     @classmethod
@@ -114,7 +141,7 @@ class RiskSettings(Options):
 class UncertaintySettings(Options):
     """Draws behind the printed range and the tiers."""
 
-    draws: int = Field(default=500, ge=100)
+    draws: int = Field(default=2000, ge=100)
     seed: int = 20240601
     weight_concentration: float = Field(default=10.0, gt=0)
     spi_sd: float = Field(ge=0)
@@ -167,7 +194,7 @@ class Settings(Options):
     water_demand: DemandOptions | None = None
     water_balance: BalanceOptions | None = None
     exposure: ExposureSettings
-    vulnerability: VulnerabilitySettings
+    indicator_sheet: SheetOptions | None = None
     risk: RiskSettings
     uncertainty: UncertaintySettings
     warning: WarningSettings
@@ -253,9 +280,20 @@ class Settings(Options):
             for name, block in blocks.items()
             if HAZARDS[block.method].made_by and self.water_demand is None
         ]
+        findings += self._unfit_weights()
         if findings:
             raise InputError(findings)
         return self
+
+    def _unfit_weights(self) -> list[Finding]:
+        """Weights of hazards that are not the assessed ones; of dimensions and of exposure, unknown names."""
+        assessed = {f"hazard_{name}" for name in self.assessed_hazards}
+        parts = {"hazard": assessed, "hazard_and_exposure": {"hazard", "exposure"}, "risk": set(DIMENSIONS)}
+        return [
+            _finding(f"risk.weights.{level}", f"weights of {sorted(given)}", f"of {sorted(parts[level])}")
+            for level, given in self.risk.weights.items()
+            if (set(given) != parts[level] if level != "risk" else not set(given) <= parts[level])
+        ]
 
     @property
     def assessed_hazards(self) -> dict[str, HazardOptions]:

@@ -209,7 +209,9 @@ def evaluate(tree: Level, values: Values) -> dict[str, np.ndarray]:
     return out
 
 
-def weighted_mean(parts: Iterable[np.ndarray], weights: Sequence[float], mean: Mean, needs: float = ALL) -> np.ndarray:
+def weighted_mean(
+    parts: Iterable[np.ndarray], weights: Sequence[float] | np.ndarray, mean: Mean, needs: float = ALL
+) -> np.ndarray:
     """Mean of the parts that are known; NaN where these hold less than ``needs`` of the weight, or none.
 
     A geometric mean with a part of 0 is 0 (no floor: INFORM's own rule).

@@ -19,8 +19,11 @@ from scipy.stats import rankdata
 
 from geodata.schema import ContractError
 from models.composite import Level, Mean, back, evaluate, into, leaves, levels, name_of
-from models.uncertainty import TIERS, HazardError
+from models.scoring import SPI_BREAKPOINTS
 from models.weak_risk import BASES, MAY_LACK, MIDDLE, MIN_UNITS, RANGE, lacking_dimension
+
+TIERS = ("E", "D", "C", "B", "A")
+"""By fifths of the rank share; A is the highest risk."""
 
 SURE, FAIRLY_SURE = 0.9, 2.0 / 3.0
 """Probability of the printed tier from which it is called so: "very likely" and "likely" of the IPCC."""
@@ -40,6 +43,26 @@ TIER_COLUMNS = tuple(f"tier_{t.lower()}_probability" for t in reversed(TIERS))
 _STEPS = 100  # of a score point, between which a rank is a straight line
 _LARGE = 100_000_000  # scores drawn, from which 32 bits will do
 _BLOCK = 500_000  # scores of one part at a time: what a processor keeps at hand
+
+
+@dataclass(frozen=True)
+class HazardError:
+    """Error of a hazard, common to all units of a draw.
+
+    Parameters
+    ----------
+    sd : float
+        Standard deviation, in units of the index if ``breakpoints`` are given, else in score points.
+        Sampling error of an SPI of 30 years near -1: 0.24.
+    breakpoints : pairs (index, score), optional
+        How the hazard was scored, so that the index can be moved and scored again.
+    """
+
+    sd: float
+    breakpoints: Sequence[tuple[float, float]] | None = None
+
+
+SPI_ERROR = HazardError(0.24, SPI_BREAKPOINTS)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,10 @@ import pandas as pd
 
 from geodata.schema import ContractError
 from models.composite import Level, Values, evaluate, into, leaves, name_of, needed
-from models.risk import CUTS, DIMENSIONS, REFERENCE, check_cuts
+from models.risk import CUTS, DIMENSIONS, REFERENCE, class_number
+
+Direction = Literal["up", "down"]
+"""To the next worse class, or to the next better one."""
 
 ANSWERS = ("found", "no single change does", "no class beyond", "not assessed")
 """What may be answered to: which single change moves this unit one class?"""
@@ -88,7 +91,7 @@ def main_drivers(contributions: Mapping[str, np.ndarray], values: Values, names:
 def smallest_change(
     values: Values,
     tree: Level,
-    direction: Literal["up", "down"],
+    direction: Direction,
     *,
     cuts: Sequence[float] = CUTS,
     movable: Collection[str] | None = None,
@@ -124,13 +127,12 @@ def smallest_change(
     """
     if direction not in ("up", "down"):
         raise ContractError(f"direction {direction!r}, expected 'up' or 'down'")
-    check_cuts(cuts)
     names = [n for n in leaves(tree) if (n != "exposure" if movable is None else n in movable)]
     if movable is not None and set(names) != set(movable):
         raise ContractError(f"movable: {sorted(set(movable) - set(names))}, expected scores of {leaves(tree)}")
     own = {n: np.asarray(values[n], dtype=float) for n in leaves(tree)}
     risk = evaluate(tree, own)[tree.name]
-    number = _class_of(risk, cuts)
+    number = class_number(risk, cuts)
     up = direction == "up"
     beyond = number == (len(cuts) if up else 0)
     edges = np.array(cuts)[np.clip(number if up else number - 1, 0, len(cuts) - 1)]
@@ -150,7 +152,7 @@ def smallest_change(
     return pd.DataFrame(best)
 
 
-def printed_change(score_to: np.ndarray, direction: Literal["up", "down"]) -> np.ndarray:
+def printed_change(score_to: np.ndarray, direction: Direction) -> np.ndarray:
     """Score to print, to one decimal, rounded to the side on which the printed change still does what it says.
 
     >>> printed_change(np.array([4.01, 9.999]), "up").tolist(), printed_change(np.array([4.09]), "down").tolist()
@@ -223,10 +225,6 @@ def _shared(level: Level, contribution: np.ndarray, own: Values, start: Values) 
     return out
 
 
-def _class_of(risk: np.ndarray, cuts: Sequence[float]) -> np.ndarray:
-    return np.where(np.isnan(risk), -1, np.searchsorted(cuts, risk, side="right"))
-
-
 def _verified(
     own: Mapping[str, np.ndarray],
     tree: Level,
@@ -245,7 +243,7 @@ def _verified(
         to = computed + side * past
         inside = (to >= lowest) & (to <= highest) & ((to - own[name]) * side > 0)
         tried = np.where(inside, to, np.nan)
-        does = _class_of(evaluate(tree, {**own, name: tried})[tree.name], cuts) == want
+        does = class_number(evaluate(tree, {**own, name: tried})[tree.name], cuts) == want
         out = np.where(np.isnan(out) & inside & does, to, out)
     return out
 

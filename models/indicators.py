@@ -22,6 +22,9 @@ Direction = Literal["higher_is_worse", "lower_is_worse"]
 Transform = Literal["none", "log10", "log"]
 
 MADE_OF_INDICATORS = DIMENSIONS[1:]
+DISPLACED = "displaced:"
+"""Before the name of a count of displaced households, in ``values`` of a row."""
+
 _FORMULA = re.compile(r"^\s*[=+@]|^\s*-(?![\d.])")
 _LOG_OFFSET = 0.001
 
@@ -58,7 +61,9 @@ class Indicator(BaseModel):
     weight : within its dimension; those of a dimension sum to 1
     units : str
     source : who says so; empty with ``assessed = false``
-    date : day the values speak of, YYYY-MM-DD; empty with ``assessed = false``
+    values : where the values come from: "displaced:<part>", the share of the displaced households that are in that
+        count, or the name of a source block by subdistrict; their day is then that of the count or the source
+    date : day the values speak of, YYYY-MM-DD; empty with ``assessed = false`` or with ``values``
     assessed : false while no source is named
     why : str, why it is in the sheet, or not assessed
     """
@@ -74,6 +79,7 @@ class Indicator(BaseModel):
     weight: Annotated[Number, Field(ge=0)]
     units: Text = "1"
     source: Text = ""
+    values: Text = ""
     date: datetime.date | None = None
     assessed: bool = True
     why: Text = ""
@@ -95,9 +101,19 @@ class Indicator(BaseModel):
         least = {"none": -np.inf, "log10": 0.0, "log": -_LOG_OFFSET}[self.transform]
         if self.lowest <= least:
             raise ValueError(f"found lowest {self.lowest:g} with {self.transform}, expected above {least:g}")
-        if self.assessed and not (self.source and self.date):
+        if self.assessed and not (self.source and (self.date or self.values)):
             raise ValueError("found no source or no date, expected both, or assessed = false")
         return self
+
+    @property
+    def displaced_part(self) -> str:
+        """Count of displaced households of which it is the share; "" where it is none."""
+        return self.values.removeprefix(DISPLACED) if self.values.startswith(DISPLACED) else ""
+
+    @property
+    def value_source(self) -> str:
+        """Source block that holds its values; "" where none does."""
+        return "" if self.displaced_part else self.values
 
     def score(self, values: np.ndarray) -> np.ndarray:
         """Score 0-10, 10 worst, of values in ``units``; NaN stays NaN, and 0 is a value.

@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from geodata.schema import KEEPS_VALUE, ContractError, Status, has_status, more_cautious, status_attrs, status_like
+from models.composite import ANY, weighted_mean
 
 Breakpoints = tuple[tuple[float, float], ...]
 
@@ -120,11 +121,7 @@ def scaled_geometric_mean(scores: Sequence[xr.DataArray]) -> xr.DataArray:
 
 def scaled_mean(parts: np.ndarray) -> np.ndarray:
     """`scaled_geometric_mean` of an array (part, ...)."""
-    seen = np.isfinite(parts)
-    count = seen.sum(axis=0)
-    logs = np.log(np.where(seen, (10.0 - parts) / 10.0 * 9.0 + 1.0, 1.0))
-    mean = logs.sum(axis=0) / np.where(count > 0, count, np.nan)
-    return np.clip((10.0 - np.exp(mean)) / 9.0 * 10.0, 0.0, 10.0)
+    return weighted_mean(parts, np.full(len(parts), 1.0 / len(parts)), "scaled_geometric", needs=ANY)
 
 
 def combine_hazards(hazards: xr.Dataset, names: Sequence[str]) -> xr.Dataset:

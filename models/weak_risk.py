@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.composite import Level, Values, evaluate, name_of, weighted_mean
-from models.risk import CUTS, DIMENSIONS, check_cuts
+from models.risk import CUTS, DIMENSIONS, class_number
 
 MAY_LACK = DIMENSIONS[1:]
 """Dimensions whose absence leaves a range. Without hazard or exposure nothing is said: unknown never looks safe."""
@@ -131,6 +131,5 @@ def class_of_range(low: np.ndarray, high: np.ndarray, cuts: Sequence[float] = CU
     >>> class_of_range(np.array([4.0, 3.9, np.nan, 4.5]), np.array([5.9, 4.1, np.nan, 6.0]))
     array([ 2, -1, -1, -1], dtype=int8)
     """
-    check_cuts(cuts)
-    first, last = (np.searchsorted(cuts, end, side="right") for end in (low, high))
-    return np.where((first == last) & np.isfinite(low) & np.isfinite(high), first, -1).astype("int8")
+    first, last = (class_number(end, cuts) for end in (low, high))
+    return np.where(first == last, first, -1).astype("int8")

@@ -2,16 +2,13 @@
 
 import numpy as np
 import pytest
-import xarray as xr
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from geodata.schema import ContractError, status_like
+from geodata.schema import ContractError
 from models.composite import ALL, TWO_THIRDS, Level, Means, described, evaluate, inform, leaves, means_of, needed
 from models.composite import weighted_mean as mean
-from models.risk import risk
-from models.scoring import scaled_geometric_mean
 
 laws = settings(max_examples=60, deadline=None)
 scores = st.floats(0, 10)
@@ -57,16 +54,14 @@ def test_weights_count_by_hand():
 
 
 @laws
-@given(some, some, some, some, some)
-def test_the_tree_of_inform_is_the_risk_of_the_cube(a, b, c, d, e):
+@given(scores, scores, scores, scores, scores)
+def test_the_tree_of_inform_by_its_formula(a, b, c, d, e):
+    """(sqrt(H x exposure) x vulnerability x coping)^(1/3), H the scaled geometric mean, written out."""
     values = {"hazard_drought": a, "hazard_water": b, "exposure": c, "vulnerability": d, "lack_of_coping": e}
-    cube = xr.Dataset({n: (("time", "pcode"), [[v]]) for n, v in values.items()})
-    cube["hazard"] = scaled_geometric_mean([cube.hazard_drought, cube.hazard_water])
-    for name in ("hazard", "exposure", "vulnerability", "lack_of_coping"):
-        cube[f"{name}_status"] = status_like(cube[name])
-    tree = inform(["drought", "water"], THREE)
-    found = evaluate(tree, {n: np.array(v) for n, v in values.items()})["risk"]
-    assert found == pytest.approx(risk(cube, THREE).risk.item(), abs=1e-9, nan_ok=True)
+    g = np.sqrt(((10 - a) / 10 * 9 + 1) * ((10 - b) / 10 * 9 + 1))
+    expected = (np.sqrt((10 - g) / 9 * 10 * c) * d * e) ** (1 / 3)
+    found = evaluate(inform(["drought", "water"], THREE), {n: np.array(v) for n, v in values.items()})["risk"]
+    assert found == pytest.approx(expected, abs=1e-6)
 
 
 # ------------------------------------------------------------------ laws

@@ -8,9 +8,18 @@ from hypothesis import strategies as st
 
 from geodata.schema import ContractError
 from models.composite import evaluate, inform, leaves
-from models.confidence import TIER_COLUMNS, Draws, _looked_up, _ranks, risk_confidence, tier_of, words_of
+from models.confidence import (
+    SPI_ERROR,
+    TIER_COLUMNS,
+    Draws,
+    HazardError,
+    _looked_up,
+    _ranks,
+    risk_confidence,
+    tier_of,
+    words_of,
+)
 from models.scoring import SPI_BREAKPOINTS
-from models.uncertainty import SPI_ERROR, HazardError
 from models.weak_risk import risk_span
 
 laws = settings(max_examples=15, deadline=None)

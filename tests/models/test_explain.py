@@ -1,5 +1,7 @@
 """One risk taken apart: contributions that sum, and the smallest change, verified and against a search."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from geodata.schema import ContractError
 from models.composite import Means, evaluate, inform, leaves
 from models.explain import index_of_score, main_drivers, printed_change, smallest_change, tree_contributions
-from models.risk import CUTS, contributions, main_driver_words
+from models.risk import CUTS
 from models.scoring import SPI_BREAKPOINTS, score_by_breakpoints
 
 laws = settings(max_examples=50, deadline=None)
@@ -54,19 +56,50 @@ def test_contributions_sum_to_the_risk(values, reference, inner, outer):
     np.testing.assert_allclose(inside, out["vulnerability"], rtol=0, atol=1e-9)
 
 
-def test_without_indicators_they_are_the_contributions_of_the_cube():
-    """Oracle: the exact Shapley values of models.risk."""
+def test_they_are_the_mean_over_all_orders_of_moving_the_parts():
+    """Oracle: every order of the parts counted out, with the formula of INFORM written out."""
+
+    def risk_by_formula(hazards, exposure, vulnerability):
+        seen = [(10 - h) / 10 * 9 + 1 for h in hazards if not np.isnan(h)]
+        return np.sqrt(np.sqrt((10 - np.prod(seen) ** (1 / len(seen))) / 9 * 10 * exposure) * vulnerability)
+
     tree, rng = inform(["drought", "water"]), np.random.default_rng(1)
-    own = dict(zip(leaves(tree), rng.uniform(0, 10, (4, 30)), strict=True))
+    own = dict(zip(leaves(tree), rng.uniform(0, 10, (4, 5)), strict=True))
     own["hazard_water"][3] = np.nan
-    cube = xr.Dataset({n: (("time", "pcode"), v[None]) for n, v in own.items()})
-    expected = contributions(cube, ["drought", "water"])
     out = tree_contributions(own, tree)
-    for name in leaves(tree):
-        at = f"contribution_{name.removeprefix('hazard_')}"
-        np.testing.assert_allclose(out[name], expected[at].values[0], rtol=0, atol=1e-9)
-    drivers = main_drivers(out, own, leaves(tree))
-    assert [d.removeprefix("hazard_") for d in drivers] == main_driver_words(expected)[0].tolist()
+    for k in range(5):
+        own_k = np.array([own[n][k] for n in leaves(tree)])
+        start = np.where(np.isnan(own_k), np.nan, 2.0)
+        orders = list(permutations(range(4)))
+        total = np.zeros(4)
+        for order in orders:
+            at = start.copy()
+            for part in order:
+                before = risk_by_formula(at[:2], *at[2:])
+                at[part] = own_k[part]
+                total[part] += risk_by_formula(at[:2], *at[2:]) - before
+        np.testing.assert_allclose([out[n][k] for n in leaves(tree)], total / len(orders), rtol=0, atol=1e-9)
+
+
+@laws
+@given(scores, scores, scores, st.floats(0, 10))
+def test_equal_hazards_contribute_equally_and_a_part_at_its_reference_nothing(a, c, d, at):
+    """Symmetry; dummy."""
+    tree = inform(["drought", "water"])
+    out = tree_contributions(unit(a, a, c, d, tree=tree), tree)
+    assert out["hazard_drought"] == pytest.approx(out["hazard_water"], abs=1e-9)
+    reference = {"hazard_drought": 2.0, "hazard_water": at, "exposure": 2.0, "vulnerability": 2.0}
+    assert tree_contributions(unit(a, at, c, d, tree=tree), tree, reference=reference)["hazard_water"] == pytest.approx(
+        0.0, abs=1e-9
+    )
+
+
+def test_the_main_driver_is_the_largest_part_and_the_earlier_of_equals():
+    """Units: dry; crowded; dry and waterless alike; not assessed."""
+    tree = inform(["drought", "water"])
+    own = unit([9, 2, 9, np.nan], [2, 2, 9, np.nan], [3, 9, 2, 5], [2, 2, 2, 5], tree=tree)
+    found = main_drivers(tree_contributions(own, tree), own, leaves(tree))
+    assert found.tolist() == ["hazard_drought", "exposure", "hazard_drought", ""]
 
 
 def test_a_hazard_that_was_not_assessed_drives_no_risk():

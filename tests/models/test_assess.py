@@ -1,4 +1,4 @@
-"""Risk: golden vectors of INFORM, the laws of its means, classes, and exact contributions."""
+"""Risk on the cube: golden vectors of INFORM, statuses, what is unknown, and the class that is printed."""
 
 import numpy as np
 import pytest
@@ -7,16 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geodata.schema import ContractError, Status, status_like
-from models.risk import (
-    RISK_CLASSES,
-    class_words,
-    contributions,
-    geometric_mean,
-    hazard_and_exposure,
-    main_driver_words,
-    risk,
-    risk_class,
-)
+from models.assess import assess, printed_class
+from models.composite import TWO_THIRDS, evaluate, inform, weighted_mean
+from models.risk import RISK_CLASSES, class_number, class_words
 from models.scoring import scaled_geometric_mean
 
 laws = settings(max_examples=40, deadline=None)
@@ -30,7 +23,7 @@ def scaled(*values):
 
 
 def plain(*values):
-    return float(geometric_mean([xr.DataArray(float(v)) for v in values]))
+    return float(weighted_mean([np.array(float(v)) for v in values], [1 / len(values)] * len(values), "geometric"))
 
 
 def units(**columns):
@@ -47,17 +40,19 @@ def units(**columns):
 
 
 def whole(drought, water, exposure, vulnerability, coping=None):
-    """Hazards combined, and everything risk needs."""
+    """Everything risk needs."""
     parts = {"hazard_drought": drought, "hazard_water": water, "exposure": exposure, "vulnerability": vulnerability}
     if coping is not None:
         parts["lack_of_coping"] = coping
-    ds = units(**parts)
-    hazard = scaled_geometric_mean([ds.hazard_drought, ds.hazard_water])
-    return ds.assign(hazard=hazard, hazard_status=status_like(hazard))
+    return units(**parts)
 
 
 TWO = ("hazard_and_exposure", "vulnerability")
 THREE = (*TWO, "lack_of_coping")
+
+
+def risk(scores, dimensions):
+    return assess(scores, inform(["drought", "water"], dimensions))
 
 
 def one(array):
@@ -96,7 +91,7 @@ def test_risk_of_inform(parts, expected):
 
 
 def test_hazard_and_exposure_enter_by_the_root_of_their_product():
-    assert hazard_and_exposure(xr.DataArray(8.0), xr.DataArray(2.0)) == pytest.approx(4.0)
+    assert one(risk(whole(8, 8, 2, 5), TWO).hazard_and_exposure) == pytest.approx(4.0)
 
 
 def test_risk_of_one_unit_by_hand():
@@ -179,7 +174,7 @@ def test_a_unit_that_lacks_what_others_have_is_insufficient_data():
 def test_the_most_cautious_status_of_the_parts_stands():
     """A stale hazard makes a stale risk; a coarse one a resolution_limited risk."""
     ds = whole([8, 8], [2, 2], [6, 6], [3, 3])
-    ds["hazard_status"][0] = [Status.stale, Status.resolution_limited]
+    ds["hazard_drought_status"][0] = [Status.stale, Status.resolution_limited]
     assert risk(ds, TWO).risk_status.values.tolist() == [[Status.stale, Status.resolution_limited]]
 
 
@@ -194,12 +189,33 @@ def test_an_unknown_dimension_is_a_fault():
         risk(whole(8, 2, 6, 3), ("hazard_and_exposure", "coping"))
 
 
+def test_of_three_indicators_two_are_needed_and_hidden_ones_say_so():
+    """Three units: one indicator unknown; two unknown; all three hidden by protection."""
+    ds = units(hazard_drought=[8, 8, 8], exposure=[5, 5, 5], a=[2, 2, np.nan], b=[4, np.nan, np.nan], c=[np.nan] * 3)
+    for name in "abc":
+        ds[f"{name}_status"][0, 2] = Status.suppressed
+    out = assess(ds, inform(["drought"], indicators={"vulnerability": ["a", "b", "c"]}))
+    assert out.vulnerability.values[0, 0] == pytest.approx(3.0)
+    assert out.vulnerability_status.values.tolist() == [[Status.ok, Status.insufficient_data, Status.suppressed]]
+    assert out.risk_status.values.tolist() == [[Status.ok, Status.insufficient_data, Status.insufficient_data]]
+    assert TWO_THIRDS > 0.5
+
+
+def test_the_class_that_is_printed_is_that_of_the_whole_range_or_none():
+    """A score on a cut; a range inside one class; a range across a cut; nothing."""
+    found = printed_class(
+        np.array([6.0, np.nan, np.nan, np.nan]), np.array([5.0, 4.0, 3.9, np.nan]),
+        np.array([7.0, 5.9, 4.1, np.nan]), ["score", "range", "range", "none"],
+    )  # fmt: skip
+    assert class_words(found).tolist() == ["high", "medium", "", ""]
+
+
 # ------------------------------------------------------------------ classes
 
 
 def test_cuts_belong_to_the_class_above_and_the_unrounded_score_decides():
     """5.96 is printed 6.0 and stays medium; unknown has no class."""
-    numbers = risk_class(xr.DataArray([0, 1.999, 2, 4, 5.96, 6, 8, 10, np.nan]))
+    numbers = class_number(np.array([0, 1.999, 2, 4, 5.96, 6, 8, 10, np.nan]))
     assert class_words(numbers).tolist() == [
         "very_low", "very_low", "low", "medium", "medium", "high", "very_high", "very_high", "",
     ]  # fmt: skip
@@ -209,87 +225,19 @@ def test_cuts_belong_to_the_class_above_and_the_unrounded_score_decides():
 @pytest.mark.parametrize("cuts", [(2, 4, 6), (4, 2, 6, 8), (0, 2, 4, 6), (2, 2, 4, 6), (2, 4, 6, 10)])
 def test_cuts_that_are_not_four_rising_numbers_inside_the_scale_are_refused(cuts):
     with pytest.raises(ValueError, match="four rising"):
-        risk_class(xr.DataArray([1.0]), cuts)
-
-
-# ------------------------------------------------------------------ contributions
+        class_number(np.array([1.0]), cuts)
 
 
 @laws
-@given(some, some, scores, scores, scores, st.floats(0, 10))
-def test_contributions_sum_to_the_risk(a, b, c, d, e, reference):
-    """Efficiency to 1e-9, absent hazards contribute exactly 0; no risk, no contributions."""
-    ds = whole(a, b, c, d, e)
-    out = contributions(ds, ["drought", "water"], THREE, reference=reference)
-    parts = [v for v in out.data_vars if str(v).startswith("contribution_")]
-    total = sum(one(out[p]) for p in parts)
-    if np.isnan([a, b]).all():
-        assert np.isnan(total)
-        assert main_driver_words(out).tolist() == [[""]]
-        return
-    assert total == pytest.approx(one(risk(ds, THREE).risk), abs=1e-9)
-    assert one(out.contribution_reference) == pytest.approx(reference, abs=1e-9)
-    for name, value in (("drought", a), ("water", b)):
-        if np.isnan(value):
-            assert one(out[f"contribution_{name}"]) == 0.0
-
-
-@laws
-@given(scores, scores, scores)
-def test_equal_hazards_contribute_equally(a, c, d):
-    """Symmetry."""
-    out = contributions(whole(a, a, c, d), ["drought", "water"], TWO)
-    assert one(out.contribution_drought) == pytest.approx(one(out.contribution_water), abs=1e-9)
-
-
-@laws
-@given(scores, scores, scores, st.floats(0, 10))
-def test_a_part_at_its_reference_contributes_nothing(a, b, c, d):
-    """Dummy."""
-    out = contributions(whole(a, b, c, d), ["drought", "water"], TWO, reference={
-        "drought": 2.0, "water": b, "exposure": 2.0, "vulnerability": 2.0,
-    })  # fmt: skip
-    assert one(out.contribution_water) == pytest.approx(0.0, abs=1e-9)
-
-
-def test_contributions_by_hand():
-    """Only exposure 9 and vulnerability 4 move from 2 and 2 (hazard stays 2): 2 orders, risk = (sqrt(2 e) v) ** 0.5."""
-
-    def value(e, v):
-        return (np.sqrt(2 * e) * v) ** 0.5
-
-    by_exposure = (value(9, 2) - value(2, 2) + value(9, 4) - value(2, 4)) / 2
-    out = contributions(whole(2, 2, 9, 4), ["drought", "water"], TWO)
-    assert one(out.contribution_exposure) == pytest.approx(by_exposure, abs=1e-12)
-    assert one(out.contribution_vulnerability) == pytest.approx(value(9, 4) - 2 - by_exposure, abs=1e-12)
-
-
-def test_the_main_driver_is_the_largest_part_and_the_earlier_of_equals():
-    """Units: dry; crowded; dry and waterless alike; not assessed."""
-    out = contributions(
-        whole([9, 2, 9, np.nan], [2, 2, 9, np.nan], [3, 9, 2, 5], [2, 2, 2, 5]), ["drought", "water"], TWO
-    )
-    assert main_driver_words(out).tolist() == [["drought", "exposure", "drought", ""]]
-
-
-def test_a_hazard_that_was_not_assessed_drives_no_risk():
-    """Everything below the reference, and water unknown: its 0 is the largest number and no reason."""
-    out = contributions(whole(0.5, np.nan, 1.0, 0.5), ["drought", "water"], TWO)
-    assert one(out.contribution_water) == 0.0
-    assert main_driver_words(out).tolist() == [["exposure"]]
-
-
-def test_a_hazard_that_was_never_computed_is_no_part():
-    out = contributions(whole(9, 3, 5, 5), ["drought", "water", "salinity"], TWO)
-    assert "contribution_salinity" not in out
-    with pytest.raises(ContractError, match="salinity"):
-        contributions(whole(9, 3, 5, 5), ["salinity"], TWO)
+@given(some, some, some, some, some)
+def test_the_cube_says_what_the_tree_says(a, b, c, d, e):
+    values = {"hazard_drought": a, "hazard_water": b, "exposure": c, "vulnerability": d, "lack_of_coping": e}
+    found = evaluate(inform(["drought", "water"], THREE), {n: np.array(v) for n, v in values.items()})["risk"]
+    assert one(risk(units(**values), THREE).risk) == pytest.approx(float(found), abs=1e-12, nan_ok=True)
 
 
 def test_order_of_units_does_not_matter():
     rng = np.random.default_rng(0)
     ds = whole(*rng.uniform(0, 10, (4, 20)))
     order = rng.permutation(20)
-    own, moved = (contributions(d, ["drought", "water"], TWO) for d in (ds, ds.isel(pcode=order)))
-    xr.testing.assert_identical(own.isel(pcode=order), moved)
     xr.testing.assert_identical(risk(ds, TWO).isel(pcode=order), risk(ds.isel(pcode=order), TWO))
