@@ -23,6 +23,11 @@ def gaps_of(manifest: Manifest, table: pd.DataFrame) -> list[str]:
             lines.append(f"{source.name}: nothing available by {manifest.as_of}")
     lines += [f"hazard {name}: no source" for name in manifest.missing_hazards]
     lines += [f"{name.replace('_', ' ')}: not assessed in this country" for name in manifest.dimensions_missing]
-    why = table.loc[table["risk"].isna(), "risk_status"].value_counts().sort_index()
+    ranged = table["risk_basis"] == "range"
+    if ranged.any():
+        lines.append(
+            f"risk: {int(ranged.sum())} of {len(table)} subdistricts as a range, one dimension not known there"
+        )
+    why = table.loc[table["risk"].isna() & ~ranged, "risk_status"].value_counts().sort_index()
     lines += [f"risk: {count} of {len(table)} subdistricts not assessed ({word})" for word, count in why.items()]
     return lines

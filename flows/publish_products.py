@@ -40,6 +40,7 @@ from .further_tables import (
     water_balance,
 )
 from .gaps import gaps_of
+from .indicator_sheet import load_sheet, sheet_table
 from .indicators import long_table
 from .issue_warnings import read_reasons
 from .learning import moved_calibrations, publish_learnt
@@ -48,6 +49,7 @@ from .plan import Plan
 from .policy import computing, inside_a_run
 from .rasters import write_rasters
 from .receipts import coverage_of, manifest_of, write_receipt
+from .risk_tree import made_from, read_levels
 from .score_risk import dimensions
 from .score_table import score_table
 from .settings import DISPLACEMENT, RESIDENTS
@@ -73,7 +75,9 @@ def publish_products(work: str) -> None:
 
     # Compressing the cube leaves the interpreter free; nothing beside it may touch another NetCDF file.
     with beside(publish_cube, folder, cube.assign_attrs(notice=notice(manifest))):
-        publish_tables(plan, folder, manifest, table, subdistricts, dictionary(cube, plan.settings))
+        vocabulary = dictionary(cube, plan.settings)
+        publish_tables(plan, folder, manifest, table, subdistricts, vocabulary)
+        publish_making(folder, notice(manifest))
         publish_indicators(folder, cube, notice(manifest))
         publish_site(plan, folder, manifest, table, cube, subdistricts)
     publish_further_tables(plan, work, cube, subdistricts, notice(manifest))
@@ -91,6 +95,7 @@ def publish_products(work: str) -> None:
     headlines = {"title": title_of(manifest), "highest_tier": names_of_tier(table, "A")}
     parts: dict[str, Any] = {"headlines": headlines, "coverage": coverage_of(cube), "households": households}
     parts["displacement"] = reading["displacement"]
+    parts["risk_levels"] = read_levels(folder).to_dict("records")
     moved = moved_calibrations(plan, kept_receipts(out_of(work), plan.settings.country.key))
     for line in moved:
         log.warning("Calibration: %s", line)
@@ -150,12 +155,21 @@ def publish_tables(
     with writing(place / "subdistricts.csv"):
         write_csv(rows, place / "subdistricts.csv")
         write_hxl_csv(rows, place / "subdistricts_hxl.csv")
-        write_xlsx(rows, manifest, place / "subdistricts.xlsx", meanings(vocabulary))
+        write_xlsx(rows, manifest, place / "subdistricts.xlsx", meanings(vocabulary), made_from(folder))
     with writing(place / "dictionary.csv") as path:
         write_records(vocabulary.assign(notice=notice(manifest)), path)
     shapes = gpd.GeoDataFrame(rows, geometry=subdistricts.geometry, crs=subdistricts.crs)
     write_geopackage(shapes, place / "subdistricts.gpkg", dated=date.fromisoformat(plan.issued))
     write_geoparquet(shapes, place / "subdistricts.parquet")
+
+
+@computing("publish-making")
+def publish_making(folder: Path, words: str) -> None:
+    """How the risk is made: the mean, parts and weights of each level, and every row of the indicator sheet."""
+    levels = read_levels(folder)
+    for name, rows in (("risk_levels", levels), ("indicator_sheet", sheet_table(load_sheet(stage(folder))))):
+        with writing(folder / "tables" / f"{name}.csv") as path:
+            write_records(rows.assign(notice=words), path)
 
 
 @computing("publish-further-tables")
@@ -207,6 +221,7 @@ def publish_site(
             name: HazardWords(dict(block.label), dict(getattr(block, "why", {})))
             for name, block in settings.hazards.items()
         },
+        indicators={row.name: row.label for row in load_sheet(stage(folder)).assessed if row.label},
         languages=settings.country.languages,
         people_per_household=settings.country.people_per_household,
     )

@@ -125,6 +125,7 @@ def write_receipt(work: Path, plan: Plan, manifest: Manifest, parts: dict[str, A
         "coverage": parts["coverage"],
         "households": parts["households"],
         "displacement": parts["displacement"],
+        "risk_levels": parts["risk_levels"],
         "calibration": calibrations(plan),
         "products": products(work),
         "plan": json.loads(plan.to_json()),

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
-from models.composite import Level, inform, means_of
+import pandas as pd
+
+from models.composite import Level, described, inform, means_of
 from models.indicators import IndicatorSheet
 
 from .settings import Settings
+from .workspace import stage
+
+LEVELS = "risk_levels.json"
+"""The tree of a run, in its stage."""
 
 
 def risk_tree(settings: Settings, sheet: IndicatorSheet, dimensions: Sequence[str]) -> Level:
@@ -34,3 +42,22 @@ def risk_tree(settings: Settings, sheet: IndicatorSheet, dimensions: Sequence[st
         weights={level: w for level, w in weights.items() if w},
         means=means_of(settings.risk.means),
     )
+
+
+def keep_levels(tree: Level, work: str | Path) -> None:
+    """Store the mean, parts and weights of each level for the products that print them."""
+    (stage(work) / LEVELS).write_text(json.dumps(described(tree)), "utf-8")
+
+
+def read_levels(work: str | Path) -> pd.DataFrame:
+    """Columns level, mean, parts, weights, needs; a row per level, the topmost first."""
+    return pd.DataFrame(json.loads((stage(work) / LEVELS).read_text("utf-8")))
+
+
+def made_from(work: str | Path) -> dict[str, str]:
+    """Level -> how it is made, in English, for the definitions of the workbook."""
+    rows = read_levels(work).to_dict("records")
+    return {
+        str(r["level"]): f"{str(r['mean']).replace('_', ' ')} mean of {r['parts']}, weights {r['weights']}"
+        for r in rows
+    }

@@ -29,7 +29,7 @@ from .indicator_sheet import SHARES, indicator_scores, load_sheet, score_halfwid
 from .months import on_months, on_one_axis, speaks
 from .plan import Plan
 from .policy import computing
-from .risk_tree import risk_tree
+from .risk_tree import keep_levels, risk_tree
 from .settings import DISPLACEMENT, RESIDENTS, includes_displaced
 from .workspace import load_plan, stage
 
@@ -49,6 +49,7 @@ def score_risk(work: str) -> None:
     scores, words = explain(plan, scores, tree, sheet, work)
     write_cube(scores, stage(work) / "scores.nc", packed=False)
     words.to_parquet(stage(work) / "words.parquet")
+    keep_levels(tree, work)
     log.info("Risk of %d subdistricts", int(scores["risk"].isel(time=-1).notnull().sum()))
 
 
@@ -233,6 +234,7 @@ def words_of(plan: Plan, last: xr.Dataset, tree: Level, scores: pd.DataFrame, su
         change = smallest_change(values, tree, direction, cuts=cuts)
         words[f"change_{direction}_answer"] = change["answer"].to_numpy()
         words[f"change_{direction}_part"] = [told_as(p) for p in change["part"]]
+        words[f"change_{direction}_from"] = change["score_from"].to_numpy()
         words[f"change_{direction}_to"] = printed_change(change["score_to"].to_numpy(), direction)
     return words
 

@@ -21,7 +21,7 @@ from geodata.schema import KEEPS_VALUE, AlertLevel, ContractError, Manifest, Sta
 
 from .palettes import palette_for
 from .rounding import printed_tenths, tenths
-from .words import CLASSES, LANGUAGES, TIERS, in_language, load_catalogue, sentence
+from .words import CLASSES, CONFIDENCE, LANGUAGES, TIERS, in_language, load_catalogue, sentence
 
 Kind = Literal["score", "level", "circles", "sureness"]
 
@@ -77,6 +77,7 @@ class SitePage:
     manifest : Manifest
     layers : the layers in the order of the rail
     hazards : mapping, hazard -> HazardWords; a hazard without an entry takes its words from the catalogues
+    indicators : mapping, name of a row of the indicator sheet -> language -> what it is called
     languages : codes with a catalogue, the first is what a page opens in
     people_per_household : float, persons per household, declared by the country file
     drought_threshold : float, index at which drought starts
@@ -92,6 +93,7 @@ class SitePage:
     layers: tuple[LayerSpec, ...]
     people_per_household: float
     hazards: Mapping[str, HazardWords] = field(default_factory=dict)
+    indicators: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     languages: tuple[str, ...] = LANGUAGES
     drought_threshold: float = -1.0
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -314,6 +316,9 @@ def _units(page: SitePage) -> dict[str, Any]:
         "level": [int(AlertLevel(int(v))) for v in scores["alert_level"]],
         "low": _tenths(_column(scores, "risk_low")),
         "high": _tenths(_column(scores, "risk_high")),
+        "ranged": _ranged(scores),
+        "confidence": [_place(CONFIDENCE, word) for word in _words(scores, "confidence")],
+        "change": {way: _changes(scores, way) for way in ("up", "down")},
         "households": _whole(_column(scores, "displaced_households")),
         "householdsStatus": _displaced_status(scores),
         "people": _whole(_column(scores, "displaced_people")),
@@ -322,6 +327,35 @@ def _units(page: SitePage) -> dict[str, Any]:
         "hazardsDeclared": _whole(_column(scores, "hazards_declared")),
         "order": table_order(page, page.languages[0]),
     }
+
+
+def _words(scores: pd.DataFrame, name: str) -> list[str]:
+    return [str(w) for w in scores[name].fillna("")] if name in scores else [""] * len(scores)
+
+
+def _place(words: Sequence[str], word: str) -> int | None:
+    return words.index(word) if word in words else None
+
+
+def _ranged(scores: pd.DataFrame) -> list[int | None]:
+    """Of units whose risk is a range: the class it lies in, -1 where it crosses a limit; None of all others."""
+    both = zip(_words(scores, "risk_basis"), _words(scores, "risk_class"), strict=True)
+    return [(CLASSES.index(word) if word in CLASSES else -1) if basis == "range" else None for basis, word in both]
+
+
+def _changes(scores: pd.DataFrame, way: str) -> list[list[Any] | str]:
+    """Per unit the part that alone moves it one class, its score now and then in tenths; else the answer in a word."""
+    rows = zip(
+        _words(scores, f"change_{way}_answer"),
+        _words(scores, f"change_{way}_part"),
+        _tenths(_column(scores, f"change_{way}_from")),
+        _tenths(_column(scores, f"change_{way}_to")),
+        strict=True,
+    )
+    return [[part, now, then] if answer == "found" else _NO_CHANGE.get(answer, "") for answer, part, now, then in rows]
+
+
+_NO_CHANGE = {"no single change does": "none"}
 
 
 def _column(scores: pd.DataFrame, name: str) -> np.ndarray:
@@ -365,9 +399,8 @@ def _parts(page: SitePage) -> dict[str, Any]:
     table = page.scores[[f"contribution_{n}" for n in names]].apply(pd.to_numeric, errors="coerce")
     risk = _numbers(page.scores["risk"])
     rows = [printed_tenths(row, total) for row, total in zip(table.to_numpy(dtype="float64"), risk, strict=True)]
-    labels = {
-        n: _texts(page.hazards[n].label, page.languages) for n in names if n in page.hazards and page.hazards[n].label
-    }
+    said = {n: words.label for n, words in page.hazards.items() if words.label} | dict(page.indicators)
+    labels = {n: _texts(label, page.languages) for n, label in said.items()}
     return {"key": names, "label": labels, "rows": rows}
 
 

@@ -211,7 +211,16 @@ MEANINGS: Mapping[str, str] = {
     "hazard": "All hazards together, 0 to 10, 10 worst; of those that are known alone, see hazards_known",
     "hazards_known": "How many hazards the combined hazard of the unit rests on",
     "hazards_declared": "How many hazards the country file names, with or without a source",
-    "risk": "Risk score, 0 to 10, 10 worst; geometric mean of the dimensions assessed for the whole country",
+    "risk": "Risk score, 0 to 10, 10 worst; how it is made stands below, level by level",
+    "risk_basis": "score; range where one dimension is not known there: then risk_low and risk_high are what the risk "
+    "could be, going by the rest of the country; none",
+    "confidence": "How sure the group (tier) is: sure, fairly sure, unsure; by how often the draws agree",
+    "change_up_part": "The one part whose change alone moves the place one class higher (see change_up_answer)",
+    "change_up_from": "Score of that part now, 0 to 10",
+    "change_up_to": "Score of that part from which on the class is one higher",
+    "change_down_part": "The one part whose change alone moves the place one class lower (see change_down_answer)",
+    "change_down_from": "Score of that part now, 0 to 10",
+    "change_down_to": "Score of that part from which on the class is one lower",
     "risk_class": "Class of the unrounded score; the limits are in the sources sheet of the site",
     "risk_low": "Low end of the likely range (9 chances in 10)",
     "risk_high": "High end of the likely range (9 chances in 10)",
@@ -228,10 +237,18 @@ MEANINGS: Mapping[str, str] = {
 def _meaning(column: str, further: Mapping[str, str]) -> str:
     if column.endswith("_status"):
         return f"Why {column.removesuffix('_status')} has, or lacks, a value"
+    if column.startswith("tier_") and column.endswith("_probability"):
+        return f"Share of the draws in which the place stands in group {column[5].upper()}"
     return MEANINGS.get(column) or further.get(column, "0 to 10, 10 worst" if column.startswith("hazard") else "")
 
 
-def write_xlsx(table: pd.DataFrame, manifest: Manifest, path: Path, meanings: Mapping[str, str] | None = None) -> None:
+def write_xlsx(
+    table: pd.DataFrame,
+    manifest: Manifest,
+    path: Path,
+    meanings: Mapping[str, str] | None = None,
+    made_from: Mapping[str, str] | None = None,
+) -> None:
     """A workbook for people: the scores, what the columns and statuses mean, the sources and their ages.
 
     Text that looks like a formula stays text, and the creation date is the day of issue, so
@@ -242,6 +259,7 @@ def write_xlsx(table: pd.DataFrame, manifest: Manifest, path: Path, meanings: Ma
     table : DataFrame, index pcode, already rounded (`publishable`)
     manifest : Manifest
     meanings : mapping, column -> what it is, of columns that the contract does not name
+    made_from : mapping, level of the risk -> which mean of which parts, with which weights
     """
     options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "in_memory": True}
     with xlsxwriter.Workbook(str(path), options) as book:
@@ -249,7 +267,7 @@ def write_xlsx(table: pd.DataFrame, manifest: Manifest, path: Path, meanings: Ma
             {"title": _title(manifest), "created": datetime.combine(manifest.issued, datetime.min.time())}
         )
         _scores_sheet(book, table, manifest)
-        _definitions_sheet(book, table, manifest, meanings or {})
+        _definitions_sheet(book, table, manifest, meanings or {}, made_from or {})
         _sources_sheet(book, manifest)
 
 
@@ -297,9 +315,12 @@ def _scores_sheet(book: Any, table: pd.DataFrame, manifest: Manifest) -> None:
     _finish(sheet, len(whole), len(columns), frozen=2)
 
 
-def _definitions_sheet(book: Any, table: pd.DataFrame, manifest: Manifest, meanings: Mapping[str, str]) -> None:
+def _definitions_sheet(
+    book: Any, table: pd.DataFrame, manifest: Manifest, meanings: Mapping[str, str], made_from: Mapping[str, str]
+) -> None:
     words = load_catalogue("en")
     rows = [(c, tag(c), _meaning(c, meanings)) for c in ordered_columns(table)]
+    rows += [(f"level: {name}", "", how) for name, how in made_from.items()]
     rows += [(f"status: {s.name}", "", words(f"status.{s.name}")) for s in Status]
     rows += [(f"alert_level: {a.value}", "", words(f"alert.{a.name}")) for a in AlertLevel]
     rows += [(f"hazard: {h}", "", words("status.input_missing")) for h in manifest.missing_hazards]

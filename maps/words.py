@@ -33,6 +33,8 @@ SURENESS = ("0", "1", "2", "3")
 TIERS = ("A", "B", "C", "D", "E")
 HAZARDS = ("drought", "water", "heavy_rain", "salinity", "dust", "river_flood", "heat")
 DIMENSIONS = ("hazard", "exposure", "vulnerability", "lack_of_coping")
+CONFIDENCE = ("sure", "fairly sure", "unsure")
+"""How sure the printed group is, in the words committees see."""
 BASES = ("monitoring", "outlook", "forecast")
 TABLE_HEADS = ("name", "parents", "pcode", "level", "score", "range", "tier", "displaced", "reason")
 LAYERS = ("risk", "alert", "hazard", "exposure", "vulnerability", "lack_of_coping", "displaced", "reliability")
@@ -46,6 +48,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "without": DIMENSIONS,
     "class": CLASSES,
     "sure": SURENESS,
+    "confidence": tuple(c.replace(" ", "_") for c in CONFIDENCE),
     "alert": _LEVELS,
     "alert_short": _LEVELS,
     "do": (*_LEVELS, "first"),

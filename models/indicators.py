@@ -66,6 +66,7 @@ class Indicator(BaseModel):
     date : day the values speak of, YYYY-MM-DD; empty with ``assessed = false`` or with ``values``
     assessed : false while no source is named
     why : str, why it is in the sheet, or not assessed
+    label : language -> what readers of the products call it; its name where a language has none
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -83,6 +84,7 @@ class Indicator(BaseModel):
     date: datetime.date | None = None
     assessed: bool = True
     why: Text = ""
+    label: dict[str, Text] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod

@@ -151,8 +151,14 @@ CHAPTERS: dict[str, tuple[Index, ...]] = {
     ),
     "From scores to a risk that explains itself": (
         Index("Range where a dimension is lacking", "models.weak_risk:risk_span"),
-        Index("Range, tiers and confidence", "models.confidence:risk_confidence"),
-        Index("Contributions to a risk", "models.explain:tree_contributions"),
+        Index(
+            "Shares of the displaced households",
+            "models.vulnerability:displaced_shares",
+            (),
+            "`[indicator_sheet]`, rows with values of `displaced:<part>`",
+        ),
+        Index("Range, tiers and confidence", "models.confidence:risk_confidence", (), "`[uncertainty]`"),
+        Index("Contributions to a risk", "models.explain:tree_contributions", (), "`[risk]`"),
         Index("Change since an earlier run", "models.change:split_change"),
     ),
 }

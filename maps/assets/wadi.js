@@ -123,6 +123,7 @@ function wadi(map, places) {
 
   /* ---------------------------------------------------------------- what is painted */
 
+  const CONFIDENCE = ['sure', 'fairly_sure', 'unsure'];
   const LEVELS = ['NORMAL', 'WATCH', 'WARNING', 'EMERGENCY'];
   const CLASSES = ['very_low', 'low', 'medium', 'high', 'very_high'];
   const HATCH = {texture: 'na', sort: 'na'};
@@ -543,14 +544,31 @@ function wadi(map, places) {
     const p = paint(risk, i);
     if (p.k === undefined) return [noScore(risk, i)];
     const chip = el('span', {class: 'class', style: {background: p.colour, color: risk.inks[p.k] === 'w' ? '#FFFFFF' : '#1B2530'}}, [classWord(risk, p.k)]);
-    const group = units.tier[i] ? el('small', {}, [t('tier.' + units.tier[i], {country: here(data.country)})]) : null;
+    const group = groupNode(i);
     const old = p.overlay === 'old' ? el('span', {class: 'chip'}, [t('panel.old_data')]) : null;
     const words = el('div', {}, [el('b', {class: 'what'}, [fullName(risk)]), chip, ' ', old, group]);
     const big = [el('span', {class: 'big'}, [tenths(risk.value[i])]), el('span', {class: 'of'}, [t('panel.of_ten')])];
     return [el('div', {class: 'score'}, big.concat([words]))].concat(rangeNodes(i, risk));
   }
 
+  // The group, and how sure it is: three words, by a declared rule.
+  function groupNode(i) {
+    if (!units.tier[i]) return null;
+    const sure = units.confidence[i] === null ? '' : ' ' + t('confidence.' + CONFIDENCE[units.confidence[i]]);
+    return el('small', {}, [t('tier.' + units.tier[i], {country: here(data.country)}) + '.' + sure]);
+  }
+
+  // A place that lacks one part has a range, and a class only where the whole range lies in it.
+  function weakScore(layer, i) {
+    const word = units.ranged[i] < 0 ? null : el('p', {}, [t('panel.weak_class', {class: classWord(layer, units.ranged[i])})]);
+    return unknownBox('score-unknown', [
+      el('b', {}, [fullName(layer) + ': ' + t('panel.weak', {low: tenths(units.low[i]), high: tenths(units.high[i])})]),
+      el('p', {}, [t('panel.weak_why')]), word, groupNode(i),
+    ]);
+  }
+
   function noScore(layer, i) {
+    if (units.ranged[i] !== null && units.low[i] !== null) return weakScore(layer, i);
     const why = status(layer.status[i]);
     const needed = state.lang.words['needed.' + why];
     return unknownBox('score-unknown', [el('b', {}, [fullName(layer) + ': ' + t('panel.not_assessed')]), el('p', {}, [t('status.' + why)]), needed ? el('p', {class: 'help'}, [needed]) : null]);
@@ -583,9 +601,7 @@ function wadi(map, places) {
     const grid = el('div', {class: 'why'}, []);
     let sum = 0;
     parts.forEach((part, k) => {
-      if (part === null) return;
-      const hazard = layerOf(data.parts.key[k]);
-      if (part === 0 && hazard && hazard.value[i] === null) {  // its share is 0 because nobody knows, which is not a 0
+      if (part === null) {  // nobody knows, which is not a 0
         grid.appendChild(el('span', {}, [partName(data.parts.key[k])]));
         grid.appendChild(el('span', {class: 'none', 'data-part': data.parts.key[k]}, [t('panel.not_assessed')]));
         return;
@@ -604,6 +620,18 @@ function wadi(map, places) {
     grid.appendChild(track);
     grid.appendChild(el('span', {class: 'v total'}, [ltr(tenths(risk.value[i]))]));
     return [el('h3', {}, [t('panel.why')]), grid];
+  }
+
+  // The smallest change of one part alone that moves the place one class; it was verified by applying it.
+  function changeNodes(i) {
+    const said = ['up', 'down'].map((way) => {
+      const change = units.change[way][i];
+      if (!change) return null;
+      if (change === 'none') return el('p', {class: 'help'}, [way === 'up' ? t('change.none_up') : t('change.none_down')]);
+      const words = {part: partName(change[0]), now: tenths(change[1]), to: tenths(change[2])};
+      return el('p', {class: 'help', 'data-change': way}, [way === 'up' ? t('change.up', words) : t('change.down', words)]);
+    }).filter((node) => node);
+    return said.length ? [el('h3', {}, [t('change.title')])].concat(said) : [];
   }
 
   /* Time runs from left to right in every language. */
@@ -736,7 +764,7 @@ function wadi(map, places) {
       levelBox(i),
     ].concat(scoreNodes(i, risk), [
       el('p', {class: 'people'}, [t('panel.people', {idp: householdsText(i), residents})]),
-    ], whyNodes(i, risk), chartNodes(i, width), [
+    ], whyNodes(i, risk), changeNodes(i), chartNodes(i, width), [
       el('div', {class: 'two'}, [unknownNodes(i), el('div', {}, [el('h3', {}, [t('dates.title')])].concat(data.sources.map(sourceLine)))]),
       creditNodes(),
     ]);

@@ -328,7 +328,7 @@ def test_mutation_a_number_from_one_exact_count_is_seen(
     """One exact count of one subdistrict, in two scores, in the demand for water and in no printed count, is told."""
     counted: list[pd.DataFrame] = []
     monkeypatch.setattr(flows.reading, "count_by_unit", exact_counts(counted))
-    for score, name, factor in (("exposure", "households", PEOPLE_PER_HOUSEHOLD), ("vulnerability", "critical", 1)):
+    for score, name, factor in (("exposure", "households", PEOPLE_PER_HOUSEHOLD), ("displaced_shares", "critical", 1)):
         leaking = from_exact(getattr(flows.score_risk, score), counted, name, factor)
         monkeypatch.setattr(flows.score_risk, score, leaking)
     leaking = camps_from_exact(flows.balance_water.by_shelter, counted)

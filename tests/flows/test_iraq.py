@@ -109,25 +109,37 @@ def test_printed_parts_add_up_to_the_printed_risk_and_unrounded_ones_to_1e9(run_
     parts = [c for c in table.columns if c.startswith("contribution_")]
     assert len(parts) >= 4
     known = table["risk"] != ""
-    whole = sum(numbers(table, c) for c in parts)
+    whole = sum(numbers(table, c).fillna(0.0) for c in parts)
     np.testing.assert_allclose(whole[known], numbers(table, "risk")[known], atol=1e-9)
     assert (table.loc[~known, parts] == "").all().all()
-    exact = sum(last[c] for c in parts).to_series()[known]
+    exact = sum(last[c].fillna(0.0) for c in parts).to_series()[known]
     np.testing.assert_allclose(exact, last["risk"].to_series()[known], atol=1e-9)
+
+
+def class_of(low, high):
+    """Word of the class that holds both ends, "" where there is none."""
+    numbers = {int(np.searchsorted((2, 4, 6, 8), v, side="right")) for v in (low, high)}
+    return CLASSES[numbers.pop()] if len(numbers) == 1 and not np.isnan([low, high]).any() else ""
 
 
 @each_month
 def test_class_range_and_tier_follow_the_unrounded_risk(run_of, month):
     folder = run_of(month)
-    table, risk = text_of(folder), cube_of(folder).isel(time=-1)["risk"].to_series()
+    table, last = text_of(folder), cube_of(folder).isel(time=-1)
+    risk, low, high = (last[name].to_series() for name in ("risk", "risk_low", "risk_high"))
     known = risk.notna()
-    expected = [CLASSES[int(np.searchsorted((2, 4, 6, 8), v, side="right"))] if ok else "" for v, ok in
-                zip(risk, known, strict=True)]  # fmt: skip
+    ranged = (table["risk_basis"] == "range").set_axis(risk.index)
+    assert (ranged == (risk.isna() & low.notna())).all()
+    expected = [class_of(lo, hi) if weak else class_of(v, v) for v, lo, hi, weak in
+                zip(risk, low, high, ranged, strict=True)]  # fmt: skip
     assert table["risk_class"].tolist() == expected
-    assert (table["risk_tier"] != "").tolist() == known.tolist()
-    assert set(table.loc[known.to_numpy(), "risk_tier"]) <= set("ABCDE")
+    assert (table["risk_tier"] != "")[known.to_numpy()].all()
+    assert not (table["risk_tier"] != "")[(~known & ~ranged).to_numpy()].any()
+    assert set(table["risk_tier"]) <= set("ABCDE") | {""}
+    assert "sure" not in set(table.loc[ranged.to_numpy(), "confidence"])
     for edge in ("risk_low", "risk_high"):
-        assert (table[f"{edge}_status"] == table["risk_status"]).all()
+        assert (table[f"{edge}_status"] == table["risk_status"])[~ranged.to_numpy()].all()
+        assert (table.loc[ranged.to_numpy(), f"{edge}_status"] == "resolution_limited").all()
     assert (numbers(table, "risk_low")[known] <= numbers(table, "risk")[known]).all()
     assert (numbers(table, "risk_high")[known] >= numbers(table, "risk")[known]).all()
     assert not [c for c in table.columns if "rank" in c]
