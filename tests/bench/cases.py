@@ -325,9 +325,8 @@ def units_with_indicators(units: int, hazards: int, indicators: int) -> tuple[pd
 
 def risk_drawn(units: int, hazards: int, indicators: int) -> float:
     """Seconds of 2,000 draws with an error of every score, the contributions and the smallest changes."""
-    from models.confidence import Draws, risk_confidence
+    from models.confidence import Draws, HazardError, risk_confidence
     from models.explain import smallest_change, tree_contributions
-    from models.confidence import HazardError
 
     scores, tree = units_with_indicators(units, hazards, indicators)
     start = time.perf_counter()
