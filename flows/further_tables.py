@@ -11,10 +11,9 @@ import pandas as pd
 import xarray as xr
 
 from geodata.options import SourceOptions
-from geodata.rasters import RasterStack, bounds_of
+from geodata.rasters import RasterStack
 from geodata.schema import KEEPS_VALUE, Status, has_status
 from geodata.store import read_cube, writing
-from geodata.water_codes import occurrence_by_subdistrict
 from maps.tables import write_records
 from models.hazard_drought_runs import DroughtRunOptions
 from models.hazard_heavy_rain import HeavyRainOptions
@@ -23,8 +22,6 @@ from models.return_levels import longest_return_period, return_levels
 from models.runs import drought_runs
 
 from .balance_water import water_table
-from .block_rasters import open_raster
-from .hazard_cells import weights_of
 from .plan import Plan
 from .workspace import stage
 
@@ -87,14 +84,13 @@ def growth_factors(rx1day: xr.DataArray, region: pd.Series, block: HeavyRainOpti
     )
 
 
-def publish_usual_water(plan: Plan, work: str, cube: xr.Dataset, subdistricts: gpd.GeoDataFrame, words: str) -> None:
+def publish_usual_water(plan: Plan, work: str, cube: xr.Dataset, words: str) -> None:
     """Where water usually is, from a map of its occurrence: a fact of the ground, beside the water of a month."""
     for name, source in plan.settings.sources.items():
         if isinstance(source, RasterStack) and source.quantity == "water_occurrence":
-            raster = open_raster(name, plan, bounds_of(subdistricts)).expand_dims("time")
-            weights = weights_of(raster.isel(time=0), work)
-            areas = occurrence_by_subdistrict(raster, weights, subdistricts["area_km2"], source.min_observed_share)
-            rows = usual_water(areas.isel(time=0), cube[f"{name}_status"].isel(time=-1))
+            stored = read_cube(stage(work) / f"{name}.nc").isel(time=0)
+            areas = stored.rename({name: "value", f"{name}_coverage": "coverage"}).reset_coords()
+            rows = usual_water(areas, cube[f"{name}_status"].isel(time=-1))
             with writing(Path(work) / "tables" / f"{name}.csv") as path:
                 write_records(rows.assign(notice=words), path)
 
@@ -104,7 +100,7 @@ def usual_water(areas: xr.Dataset, status: xr.DataArray) -> pd.DataFrame:
 
     Parameters
     ----------
-    areas : Dataset (pcode), as of `occurrence_by_subdistrict`
+    areas : Dataset (pcode), as of `geodata.water_codes.occurrence_by_subdistrict`
     status : DataArray (pcode), flag of the source in the as-of month: a map of later years is not known yet
 
     Returns

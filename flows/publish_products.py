@@ -177,7 +177,7 @@ def publish_further_tables(plan: Plan, work: str, cube: xr.Dataset, subdistricts
     """Runs of drought, rare rain, usual water, the water balance at three levels, and months in which an SPI speaks."""
     publish_runs(plan, Path(work), cube, words)
     publish_return_levels(plan, Path(work), cube, subdistricts, words)
-    publish_usual_water(plan, work, cube, subdistricts, words)
+    publish_usual_water(plan, work, cube, words)
     publish_balance(work, subdistricts, words)
     publish_usable_months(plan, Path(work), cube, subdistricts, words)
 

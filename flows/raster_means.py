@@ -33,14 +33,15 @@ def by_subdistrict(raster: xr.DataArray, options: SourceOptions, subdistricts: g
 
     Returns
     -------
-    Dataset (time, pcode): ``value``, ``status``, ``coverage``; coordinate ``effective_cells`` (pcode)
+    Dataset (time, pcode): ``value``, ``status``, ``coverage``; coordinate ``effective_cells`` (pcode), and of a map of
+    usual water ``permanent`` and ``changing`` too: facts of the ground, which are carried onto no month
     """
     weights = zonal_weights_step(grid_of(raster), subdistricts)
     if isinstance(options, RasterStack) and options.quantity == "water_history":
         out = water_step(raster, weights, subdistricts["area_km2"], options.min_observed_share)
     elif isinstance(options, RasterStack) and options.quantity == "water_occurrence":
         areas = occurrence_step(raster, weights, subdistricts["area_km2"], options.min_observed_share)
-        out = areas.drop_vars(["permanent", "changing"])
+        out = areas.set_coords(["permanent", "changing"])
     else:
         out = zonal_mean_step(raster, weights)
     if isinstance(options, RasterStack) and options.quantity == "area_share":

@@ -4,18 +4,24 @@ import json
 import re
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 import shapely
 import xarray as xr
 
-from flows.further_tables import growth_factors, usual_water
+from flows.further_tables import growth_factors, publish_usual_water, usual_water
+from flows.raster_means import by_subdistrict
+from flows.reading import raster_cube
 from flows.run_country import run_country
 from flows.settings import load_settings
+from flows.workspace import stage
 from geodata import synthetic
 from geodata.schema import InputError, Status, status_attrs
+from geodata.store import write_cube
 from geodata.synthetic_water import cell_areas
 from models.hazard_heavy_rain import HeavyRainOptions
 
@@ -216,6 +222,29 @@ def test_a_map_of_later_years_is_not_known_yet():
     assert table.loc["A", "usual_water_km2"] == 5
     assert table.loc["B", ["usual_water_km2", "permanent_water_km2", "changing_water_km2"]].isna().all()
     assert table["status"].tolist() == ["ok", "input_missing"]
+
+
+def test_the_map_of_usual_water_is_read_once(tmp_path):
+    """The table comes from what reading the sources stored: the map itself may be gone by then."""
+    lat, lon = 31.75 - 0.5 * np.arange(4), 40.25 + 0.5 * np.arange(4)
+    coords = {"time": pd.DatetimeIndex(["2023-12-31"]), "lat": lat, "lon": lon}
+    cells = [[100, 100, 0, 0], [100, 100, 0, 0], [50, 50, 5, 5], [50, 50, 5, 5]]
+    map_ = xr.DataArray([np.array(cells, "float32")], dims=("time", "lat", "lon"), coords=coords)
+    boxes = [shapely.box(x, y, x + 1, y + 1) for y in (31, 30) for x in (40, 41)]
+    units = gpd.GeoDataFrame(geometry=boxes, index=pd.Index(["A", "B", "C", "D"], name="pcode"), crs="EPSG:4326")
+    options = load_settings("demo").sources["usual_water"]
+    means = by_subdistrict(map_.assign_attrs(crs="EPSG:4326", units="%"), options, units.assign(area_km2=1000.0))
+    cube = raster_cube(means, "usual_water", options)
+    write_cube(cube, stage(tmp_path) / "usual_water.nc", packed=False)
+    plan = SimpleNamespace(settings=SimpleNamespace(sources={"usual_water": options}))
+    publish_usual_water(plan, str(tmp_path), cube, "")
+    table = pd.read_csv(tmp_path / "tables" / "usual_water.csv", index_col="pcode")
+    # Of A all is water at all times; of C half of the time, so none is permanent; below 10 % nothing changes.
+    assert table["usual_water_km2"].tolist() == [1000, 0, 500, 50]
+    assert table["permanent_water_km2"].tolist() == [1000, 0, 0, 0]
+    assert table["changing_water_km2"].tolist() == [0, 0, 1000, 0]
+    assert table["observed_share"].tolist() == [1] * 4
+    assert set(table["status"]) == {"ok"}
 
 
 @pytest.mark.parametrize("method", ["water_percentile", "anomaly", "storage_percentile"])
