@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
 import xarray as xr
 
-from geodata.schema import Status, status_attrs
 from models.hazards import (
     HazardMethod,
     HazardOptions,
@@ -56,7 +54,12 @@ class HeavyRainOptions(HazardOptions):
     def rules(self) -> RainRules:
         """What the indices of daily rain are told."""
         antecedent = Antecedent(k=self.antecedent_k, summer_k=self.summer_antecedent_k)
-        return RainRules(start_month=self.start_month, min_years=self.min_years_of_wet_days, antecedent=antecedent)
+        return RainRules(
+            start_month=self.start_month,
+            min_years=self.min_years_of_wet_days,
+            min_days_of_highest=1.0,  # a day that nobody saw may have been the wettest: it must lower no rank
+            antecedent=antecedent,
+        )
 
 
 def _fit_cells(inputs: xr.Dataset, options: HeavyRainOptions, calibration: tuple[int, int]) -> Learnt:
@@ -72,11 +75,6 @@ def _cells(inputs: xr.Dataset, options: HeavyRainOptions, learnt: Learnt) -> xr.
     daily, _ = kept_input(inputs, options.source)
     held = learnt["wet_days"]["p95"]
     out = daily_rain_indices(daily, rules=options.rules, wet_day_p95=held).drop_vars("api_bridged")
-    # A day that nobody saw may have been the wettest: what is scored needs every day of its month.
-    short = out["days_seen"] < out["time"].dt.days_in_month
-    out["rx1day"] = out["rx1day"].where(~short).transpose(*daily.dims)
-    flags = xr.where(short, np.int8(Status.insufficient_data), out["rx1day_status"]).transpose(*daily.dims)
-    out["rx1day_status"] = flags.astype("int8").assign_attrs(status_attrs())
     if options.curve_number is not None:
         out = out.merge(monthly_runoff(daily, inputs[options.curve_number], RunoffRules(moisture=options.moisture)))
     return out

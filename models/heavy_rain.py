@@ -9,7 +9,8 @@ Rules, for every index here:
 
 * A block of days (a month, a year) is complete if 95 % of the days that the calendar gives it
   were seen; else its values are ``insufficient_data``. Within the 5 % an unseen day adds nothing, so
-  a maximum or a sum is "at least"; ``days_seen`` says how many were seen.
+  a maximum or a sum is "at least"; ``days_seen`` says how many were seen. Rx1day may be told to ask for more
+  (`RainRules`).
 * A month looks back: a window of five days belongs to the month in which it ends, and a spell to
   every month that it reaches, with the length it has reached by then. A year stands alone: no
   window and no spell reaches into it from the year before.
@@ -115,6 +116,8 @@ class RainRules:
     ----------
     wet_day_mm : float, mm, the least rain of a wet day (ETCCDI: 1)
     min_days : float, share of a block's days that must be seen
+    min_days_of_highest : float or None
+        The same for Rx1day alone, whose unseen day may have been the highest; None for ``min_days``.
     start_month : int, first month of the hydrological year
     min_years : int, complete years of the calibration that the 95th percentile needs
     min_wet_days : int
@@ -124,6 +127,7 @@ class RainRules:
 
     wet_day_mm: float = 1.0
     min_days: float = COMPLETE
+    min_days_of_highest: float | None = None
     start_month: int = 10
     min_years: int = 30
     min_wet_days: int = 100
@@ -572,6 +576,8 @@ class _Kernel:
         own, hidden = filled[start - first :], unseen[start - first :]
         seen = len(own) - hidden.sum(axis=0)
         enough = self.rules.min_days * self.blocks.lengths[i]
+        share_for_highest = self.rules.min_days_of_highest
+        enough_for_highest = enough if share_for_highest is None else share_for_highest * self.blocks.lengths[i]
         enough_for_windows = self.rules.min_days * (self.blocks.lengths[i] + back)
         wet = own >= self.rules.wet_day_mm
         if self.by_year:
@@ -583,7 +589,7 @@ class _Kernel:
         complete = seen >= enough
         windows_complete = complete & (len(filled) - unseen.sum(axis=0) >= enough_for_windows)
         known = (
-            complete,
+            seen >= enough_for_highest,
             windows_complete,
             complete,
             complete & ~np.isnan(heavy),

@@ -325,6 +325,20 @@ def test_a_year_needs_95_percent_of_its_days(missing, known):
     assert bool(out.rx1day.notnull().item()) == known
 
 
+@pytest.mark.parametrize(("missing", "known"), [(0, True), (1, False), (2, False)])
+def test_the_highest_day_alone_may_ask_for_every_day_of_its_month(missing, known):
+    """January without one day or two: all else stays as it was, and Rx1day is known of the whole month alone."""
+    rain = days(np.ones(31))
+    rain[10 : 10 + missing] = np.nan
+    usual = daily_rain_indices(rain, CALIBRATION, RULES)
+    strict = daily_rain_indices(rain, CALIBRATION, replace(RULES, min_days_of_highest=1.0))
+    assert bool(strict.rx1day.notnull().item()) == known
+    assert strict.rx1day_status.item() == (Status.ok if known else Status.insufficient_data)
+    of_highest = ["rx1day", "rx1day_status"]
+    xr.testing.assert_identical(strict.drop_vars(of_highest), usual.drop_vars(of_highest))
+    assert bool(usual.rx1day.notnull().item()) == (missing < 2)
+
+
 def test_months_that_the_record_only_touches_are_unknown():
     """From 15 January to 15 March: February alone is whole."""
     out = daily_rain_indices(days(np.ones(60), "2001-01-15"), CALIBRATION, RULES)
