@@ -17,8 +17,8 @@ from models.hazards import (
 )
 from models.headline import score_headline
 from models.scoring import SPI_BREAKPOINTS, Breakpoints
-from models.spi import SpiParameters, apply_spi, fit_spi
-from models.spi_doubt import METHODS, estimator_spread, fit_estimators, spi_sampling_sd
+from models.spi import Method, SpiParameters, apply_spi, fit_spi
+from models.spi_doubt import METHODS, beside_index, estimator_spread, fit_estimators, spi_sampling_sd
 
 
 class DroughtOptions(HazardOptions):
@@ -31,7 +31,7 @@ class DroughtOptions(HazardOptions):
     trace_mm: float = 1.0
     min_years: int = 30
     min_positive: int = 20
-    doubt: bool = True  # sampling error and spread between estimators beside the scales that may speak
+    doubt: bool = True  # sampling error and spread between estimators beside the index of every scale
     breakpoints: Breakpoints = SPI_BREAKPOINTS
     breakpoints_source: str = "class edges of WMO-No. 1090 at 4, 6 and 8"
 
@@ -52,12 +52,19 @@ def _fit(inputs: xr.Dataset, options: DroughtOptions, calibration: tuple[int, in
         "min_years": options.min_years,
         "min_positive": options.min_positive,
     }
-    learnt = {f"spi_{k}": fit_spi(rain, k, calibration, **how).values for k in options.all_scales}
-    if options.doubt:
-        for k in options.scales_months:
-            others = fit_estimators(rain, k, calibration, **how)
-            learnt |= {f"spi_{k}_{method}": others[method].values for method in METHODS[1:]}
+    learnt: dict[str, xr.Dataset] = {}
+    for k in options.all_scales:
+        if options.doubt:
+            found = fit_estimators(rain, k, calibration, **how)
+            learnt |= {_named(k, method): parameters.values for method, parameters in found.items()}
+        else:
+            learnt[_named(k, METHODS[0])] = fit_spi(rain, k, calibration, **how).values
     return learnt
+
+
+def _named(k: int, method: Method) -> str:
+    """Name of what was learnt of a scale by an estimator; that of the index itself goes without saying."""
+    return f"spi_{k}" if method == METHODS[0] else f"spi_{k}_{method}"
 
 
 def _index(inputs: xr.Dataset, options: DroughtOptions, learnt: Learnt) -> xr.Dataset:
@@ -70,21 +77,12 @@ def _index(inputs: xr.Dataset, options: DroughtOptions, learnt: Learnt) -> xr.Da
         detectable = one["max_detectable_class"].astype("float32")
         out[f"spi_{k}_max_class"] = detectable.assign_attrs(units="1", long_name=f"driest class SPI-{k} can reach")
         out[f"spi_{k}_max_class_status"] = status_like(detectable)
-        if options.doubt and k in options.scales_months:
-            out |= _doubt(rain, flags, k, learnt)
+        if options.doubt:
+            ways = {method: SpiParameters(learnt[_named(k, method)]) for method in METHODS}
+            error, spread = spi_sampling_sd(rain, ways[METHODS[0]]), estimator_spread(rain, ways)
+            out |= beside_index(f"spi_{k}_sd", error["spi_sd"], out[f"spi_{k}_status"])
+            out |= beside_index(f"spi_{k}_spread", spread["spi_spread"], out[f"spi_{k}_status"])
     return xr.Dataset(out)
-
-
-def _doubt(rain: xr.DataArray, flags: xr.DataArray, k: int, learnt: Learnt) -> dict[str, xr.DataArray]:
-    """Sampling error of one scale, and the spread between the ways to fit it."""
-    own = SpiParameters(learnt[f"spi_{k}"])
-    others = {method: SpiParameters(learnt[f"spi_{k}_{method}"]) for method in METHODS[1:]}
-    both = spi_sampling_sd(rain, own).merge(estimator_spread(rain, {METHODS[0]: own, **others}))
-    names = {"spi_sd": f"spi_{k}_sd", "spi_spread": f"spi_{k}_spread"}
-    return {
-        **{name: both[old] for old, name in names.items()},
-        **{f"{name}_status": with_input_status(both[f"{old}_status"], flags) for old, name in names.items()},
-    }
 
 
 def _score(name: str, indices: xr.Dataset, options: DroughtOptions) -> xr.Dataset:

@@ -12,7 +12,7 @@ from scipy.special import ndtr
 from geodata.schema import KEEPS_VALUE, Status, has_status, status_attrs
 from models.hazards import HazardOptions, as_hazard
 from models.scoring import carry_forward
-from models.spi_doubt import class_probabilities
+from models.spi_doubt import beside_index, class_probabilities
 
 CLASSES = ("moderate", "severe", "extreme")
 """Drought classes of WMO-No. 1090, from the mildest."""
@@ -110,23 +110,18 @@ def _doubt(
 ) -> dict[str, xr.DataArray]:
     """How sure the index is that speaks, in its own months: what stands beside its scale, and the odds of a class."""
     out: dict[str, xr.DataArray] = {}
-    for what in [w for w in ("sd", "spread") if f"{index_name}_{scales_months[0]}_{w}" in indices]:
+    words = {"sd": "sampling standard deviation of", "spread": "spread between ways to fit"}
+    for what in [w for w in words if f"{index_name}_{scales_months[0]}_{w}" in indices]:
         value = xr.full_like(spoken["index"], np.nan)
         for k in scales_months:
             value = xr.where(spoken["scale_months"] == k, indices[f"{index_name}_{k}_{what}"].astype(float), value)
-        attrs = indices[f"{index_name}_{scales_months[0]}_{what}"].attrs
-        out |= _flagged(f"{name}_{what}", value.transpose(*spoken["index"].dims).assign_attrs(attrs), spoken["status"])
+        label = {"units": "1", "long_name": f"{words[what]} the {index_name.upper()} that speaks for {name}"}
+        value = value.transpose(*spoken["index"].dims).assign_attrs(label)
+        out |= beside_index(f"{name}_{what}", value, spoken["status"])
     if f"{name}_sd" in out:
         odds = class_probabilities(spoken["index"], out[f"{name}_sd"], out[f"{name}_sd_status"])["class_probability"]
         for rank, word in enumerate(CLASSES, start=1):
             worse = odds.sel(drought_class=slice(rank, None)).sum("drought_class", skipna=False)
             label = {"units": "1", "long_name": f"probability that it is at least a {word} drought"}
-            out |= _flagged(f"{name}_probability_{word}", worse.assign_attrs(label), spoken["status"])
+            out |= beside_index(f"{name}_probability_{word}", worse.assign_attrs(label), spoken["status"])
     return out
-
-
-def _flagged(name: str, values: xr.DataArray, status: xr.DataArray) -> dict[str, xr.DataArray]:
-    """A variable beside the index and its status: that of the index, unless it alone is unknown."""
-    alone = values.isnull() & has_status(status, KEEPS_VALUE)
-    flags = xr.where(alone, np.int8(Status.insufficient_data), status).astype("int8")
-    return {name: values, f"{name}_status": flags.transpose(*values.dims).assign_attrs(status_attrs())}

@@ -7,7 +7,7 @@ ways to fit the same rain disagree, the reader should see by how much.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial, reduce
 from typing import get_args
 
@@ -150,25 +150,40 @@ def estimator_spread(
     ----------
     The project's own measure; the estimators are those of `models.spi.spi`.
     """
-    scales = {p.scale_months for p in estimators.values()}
-    if len(estimators) < 2 or len(scales) != 1:
-        raise ContractError(f"spi_spread: found {len(estimators)} estimators of {sorted(scales)} months, expected 2")
-    out = [apply_spi(rain, p, last_months=last_months) for p in estimators.values()]
-    status = out[0]["spi_status"]
-    indices = [o["spi"] for o in out]
+    found = [apply_spi(rain, p, last_months=last_months) for p in estimators.values()]
+    return spread_between("spi", found, "estimator")
+
+
+def spread_between(name: str, found: Sequence[xr.Dataset], what: str) -> xr.Dataset:
+    """Largest less smallest of one index, found in several ways.
+
+    Parameters
+    ----------
+    name : str, "spi" or "spei"
+    found : Datasets (time, ...) with ``<name>`` and ``<name>_status``, as of `models.spi.apply_spi`
+        The first is the published one.
+    what : str, by what they differ
+
+    Returns
+    -------
+    Dataset (time, ...): ``<name>_spread`` (1), and its status, as of `estimator_spread`
+    """
+    scales = {int(one.attrs["scale_months"]) for one in found}
+    if len(found) < 2 or len(scales) != 1:
+        raise ContractError(f"{name}_spread: found {len(found)} {what}s of {sorted(scales)} months, expected 2 of one")
+    indices, status = [one[name] for one in found], found[0][f"{name}_status"]
     spread = xr.apply_ufunc(
         _range, *indices, join="exact", dask="parallelized", output_dtypes=[indices[0].dtype], keep_attrs=False
     )
-    lost = spread.isnull() & has_status(status, KEEPS_VALUE)
-    k = scales.pop()
-    return xr.Dataset(
-        {
-            "spi_spread": spread.assign_attrs(units="1", long_name=f"spread of the SPI of {k} months by estimator"),
-            "spi_spread_status": xr.where(lost, np.int8(Status.insufficient_data), status)
-            .astype("int8")
-            .assign_attrs(status_attrs()),
-        }
-    )
+    label = f"spread of the {name.upper()} of {scales.pop()} months by {what}"
+    return xr.Dataset(beside_index(f"{name}_spread", spread.assign_attrs(units="1", long_name=label), status))
+
+
+def beside_index(name: str, values: xr.DataArray, status: xr.DataArray) -> dict[str, xr.DataArray]:
+    """A variable beside an index, and its status: that of the index, unless it alone is unknown."""
+    alone = values.isnull() & has_status(status, KEEPS_VALUE)
+    flags = xr.where(alone, np.int8(Status.insufficient_data), status).astype("int8")
+    return {name: values, f"{name}_status": flags.transpose(*values.dims).assign_attrs(status_attrs())}
 
 
 def class_probabilities(index: xr.DataArray, sd: xr.DataArray, status: xr.DataArray) -> xr.Dataset:
