@@ -10,7 +10,9 @@ from geodata.schema import status_like
 from models.hazards import HazardMethod, HazardOptions, Learnt, SourceName, kept_input, with_input_status
 from models.headline import score_headline
 from models.scoring import SPI_BREAKPOINTS, Breakpoints
-from models.spei import SpeiParameters, apply_spei, fit_spei, spei_drivers
+from models.spei import Distribution, SpeiParameters, apply_spei, fit_spei, spei_drivers
+from models.spei_doubt import DISTRIBUTIONS, distribution_spread, spei_sampling_sd
+from models.spi_doubt import beside_index
 
 
 class SpeiOptions(HazardOptions):
@@ -22,6 +24,7 @@ class SpeiOptions(HazardOptions):
     scales_months: tuple[int, ...] = (6, 12, 24)
     further_scales_months: tuple[int, ...] = (1, 3, 9)
     min_years: int = 30
+    doubt: bool = True  # sampling error and spread between distributions beside the index of every scale
     breakpoints: Breakpoints = SPI_BREAKPOINTS
     breakpoints_source: str = "the class edges of the SPI, WMO-No. 1090, at 4, 6 and 8"
 
@@ -30,18 +33,27 @@ class SpeiOptions(HazardOptions):
         """Every accumulation that is computed, in months, rising."""
         return tuple(sorted({*self.scales_months, *self.further_scales_months}))
 
+    def for_cells(self) -> SpeiOptions:
+        """Only the index."""
+        return self.model_copy(update={"doubt": False})
+
 
 def _fit(inputs: xr.Dataset, options: SpeiOptions, calibration: tuple[int, int]) -> Learnt:
     rain, _ = kept_input(inputs, options.source)
     pet, _ = kept_input(inputs, options.evapotranspiration)
     learnt: dict[str, xr.Dataset] = {}
+    ways = DISTRIBUTIONS if options.doubt else DISTRIBUTIONS[:1]
     for k in options.all_scales:
-        parameters = fit_spei(rain, pet, k, calibration, min_years=options.min_years)
-        drivers = spei_drivers(
-            rain, pet, apply_spei(rain, pet, parameters), k, calibration, min_years=options.min_years
-        )
-        learnt |= {f"spei_{k}": parameters.values, f"drivers_{k}": drivers}
+        found = {d: fit_spei(rain, pet, k, calibration, min_years=options.min_years, distribution=d) for d in ways}
+        index = apply_spei(rain, pet, found[DISTRIBUTIONS[0]])
+        learnt |= {_named(k, d): parameters.values for d, parameters in found.items()}
+        learnt |= {f"drivers_{k}": spei_drivers(rain, pet, index, k, calibration, min_years=options.min_years)}
     return learnt
+
+
+def _named(k: int, distribution: Distribution) -> str:
+    """Name of what was learnt of a scale with a distribution; that of the index itself goes without saying."""
+    return f"spei_{k}" if distribution == DISTRIBUTIONS[0] else f"spei_{k}_{distribution.replace(' ', '_')}"
 
 
 def _index(inputs: xr.Dataset, options: SpeiOptions, learnt: Learnt) -> xr.Dataset:
@@ -58,6 +70,11 @@ def _index(inputs: xr.Dataset, options: SpeiOptions, learnt: Learnt) -> xr.Datas
             units="1", long_name=f"correlation of SPEI-{k} with rain; below 0.3 it is an index of heat"
         )
         out[f"spei_{k}_r_rain_status"] = status_like(everywhere)
+        if options.doubt:
+            own, *others = (SpeiParameters(learnt[_named(k, distribution)]) for distribution in DISTRIBUTIONS)
+            error, spread = spei_sampling_sd(one, own), distribution_spread(one, rain, pet, others)
+            out |= beside_index(f"spei_{k}_sd", error["spei_sd"], out[f"spei_{k}_status"])
+            out |= beside_index(f"spei_{k}_spread", spread["spei_spread"], out[f"spei_{k}_status"])
     return xr.Dataset(out)
 
 

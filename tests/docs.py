@@ -82,9 +82,11 @@ CHAPTERS: dict[str, tuple[Index, ...]] = {
         Index("SPI: Standardised Precipitation Index", "models.spi:spi", ("spi", "drought_runs", "cdi")),
         Index("Sampling error of the SPI", "models.spi_doubt:spi_sampling_sd", ("spi",)),
         Index("Spread of the SPI between estimators", "models.spi_doubt:estimator_spread", ("spi",)),
-        Index("Probability of each drought class", "models.spi_doubt:class_probabilities", ("spi",)),
+        Index("Probability of each drought class", "models.spi_doubt:class_probabilities", ("spi", "spei")),
         Index("Which accumulation speaks", "models.headline:headline", ("spi", "spei")),
         Index("SPEI: with evapotranspiration", "models.spei:spei", ("spei",)),
+        Index("Sampling error of the SPEI", "models.spei_doubt:spei_sampling_sd", ("spei",)),
+        Index("Spread of the SPEI between distributions", "models.spei_doubt:distribution_spread", ("spei",)),
         Index("What the SPEI follows, rain or heat", "models.spei:spei_drivers", ("spei",)),
         Index("Percentile of the season to date", "models.percentile:season_to_date", ("season_to_date",)),
         Index(

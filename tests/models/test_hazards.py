@@ -239,6 +239,54 @@ def test_the_index_that_speaks_says_how_sure_it_is():
     assert words(carried.drought_sd_status) != ["ok"]
 
 
+def balance():
+    """The rain of three units, and what evaporates there."""
+    inputs = rain()
+    wave = 110 - 80 * np.cos(np.arange(inputs.sizes["time"]) * np.pi / 6)
+    noise = np.random.default_rng(6).normal(0, 12, inputs.rain.shape)
+    pet = inputs.rain.copy(data=wave[:, None] + noise).rename("evapotranspiration")
+    return inputs.assign(evapotranspiration=pet, evapotranspiration_status=status_like(pet))
+
+
+@pytest.mark.parametrize(("method", "ways"), [("spi", ("ml", "lmoments")), ("spei", ("generalised_extreme_value",))])
+def test_every_scale_says_how_sure_it_is(method, ways):
+    """Sampling error and spread stand beside each index, with its status, whether or not its scale may speak."""
+    options, inputs = HAZARDS[method].options(), balance()
+    inputs["rain_status"] = inputs.rain_status.where(inputs.rain.isnull(), int(Status.resolution_limited)).astype(
+        "int8"
+    )
+    learnt = HAZARDS[method].fit(inputs, options, CALIBRATION)
+    out = HAZARDS[method].scores("x", HAZARDS[method].indices(inputs, options, CALIBRATION, learnt), options)
+    check_cube(out)
+    assert options.all_scales == (1, 3, 6, 9, 12, 24)
+    for index in [f"{method}_{k}" for k in options.all_scales]:
+        assert {index, *(f"{index}_{way}" for way in ways)} <= set(learnt)
+        for what in ("sd", "spread"):
+            beside = f"{index}_{what}"
+            assert np.array_equal(out[f"{beside}_status"], out[f"{index}_status"]), beside
+            assert np.array_equal(out[beside].notnull(), out[index].notnull()), beside
+            assert f"{method.upper()} of {index.removeprefix(f'{method}_')} months" in out[beside].attrs["long_name"]
+        assert "resolution_limited" in words(out[f"{index}_sd_status"])
+        assert 0.1 < out[f"{index}_sd"].median() < 0.4
+        assert 0 < out[f"{index}_spread"].median() < 0.3
+    assert out.x_sd.equals(out[f"{method}_6_sd"].where(out.x_scale_months == 6, out.x_sd))
+    assert out.x_sd.attrs["long_name"] == f"sampling standard deviation of the {method.upper()} that speaks for x"
+    assert out.x_probability_severe.notnull().any()
+
+
+@pytest.mark.parametrize("method", ["spi", "spei"])
+def test_a_cell_has_the_index_and_nothing_beside_it(method):
+    """Of 44,000 cells only the index is mapped, which has the same bits without its doubt."""
+    options, inputs = HAZARDS[method].options(), balance()
+    whole = HAZARDS[method].indices(inputs, options, CALIBRATION)
+    alone = HAZARDS[method].indices(inputs, options.for_cells(), CALIBRATION)
+    assert not [v for v in alone.data_vars if "_sd" in str(v) or "_spread" in str(v)]
+    xr.testing.assert_identical(alone, whole[list(alone.data_vars)])
+    assert set(HAZARDS[method].mapped(options)) <= set(alone.data_vars)
+    learnt = HAZARDS[method].fit(inputs, options.for_cells(), CALIBRATION)
+    assert {name for name in learnt if not name.startswith("drivers")} == set(HAZARDS[method].mapped(options))
+
+
 # ------------------------------------------------------------------ heat and dust
 
 

@@ -107,7 +107,7 @@ INPUTS: dict[str, dict[str, Callable[[np.random.Generator], xr.DataArray]]] = {
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "spi": {"further_scales_months": (), "doubt": False},
-    "spei": {"further_scales_months": ()},
+    "spei": {"further_scales_months": (), "doubt": False},
     "anomaly": {"source": "z"},
     "standardised_anomaly": {"source": "soil", "worse_when": "low"},
     "water_percentile": {"trend": False},
