@@ -2,16 +2,20 @@
 
 import json
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 import xarray as xr
 
 from flows.compute_hazards import found_on_the_way, hazard_on_months
 from flows.issue_warnings import levels
 from flows.plan import Plan
+from flows.raster_means import by_subdistrict
 from flows.settings import load_settings
 from geodata.schema import KEEPS_VALUE, Status, has_status, status_like
+from models.spi import spi
 
 UNITS = 10
 
@@ -132,3 +136,30 @@ def test_years_after_both_the_month_and_the_calibration_change_nothing(demo, lat
     changed, _ = water(demo, other, "2021-06")
     assert own.attrs["years_found"] == "2005"
     xr.testing.assert_identical(own, changed)
+
+
+def test_the_headline_drought_index_is_the_spi_of_area_weighted_rain_and_never_a_mean_of_the_spis_of_cells(demo):
+    """A subdistrict of one cell and half of the next, whose rains differ: two thirds of the one, a third of the other.
+
+    A mean of two SPIs that are not alike has a deviation below 1: it hides the droughts.
+    """
+    months = pd.date_range("1991-01", "2020-12", freq="MS")
+    place = {"time": months, "lat": [31.75, 31.25], "lon": [40.25, 40.75]}
+    values = np.random.default_rng(9).gamma(2.0, 20.0, (len(months), 2, 2)) + 2.0
+    rain = xr.DataArray(values, dims=("time", "lat", "lon"), coords=place, attrs={"units": "mm/month"}, name="rain")
+    shape, names = [shapely.box(40.0, 31.5, 40.75, 32.0)], pd.Index(["U"], name="pcode")
+    unit = gpd.GeoDataFrame({"area_km2": [1.0]}, geometry=shape, index=names, crs="EPSG:4326")
+    means = by_subdistrict(rain.assign_attrs(crs="EPSG:4326"), demo.sources["rain"], unit)
+    inputs = xr.Dataset({"rain": means["value"], "rain_status": means["status"]})
+    plan = Plan(demo, data="", as_of="2020-12", issued="2026-01-15")
+    out = hazard_on_months("drought", inputs, demo.hazards["drought"], demo.sources["rain"], plan)
+
+    first, second = (rain.isel(lat=0, lon=i, drop=True) for i in (0, 1))
+    weighted = ((2 * first + second) / 3).assign_attrs(units="mm/month")
+    of_the_mean, *of_cells = (spi(r, 6, (1991, 2020))["spi"].values[12:] for r in (weighted, first, second))
+    headline, mean_of_cells = out["drought_index"].values[12:, 0], (2 * of_cells[0] + of_cells[1]) / 3
+    assert headline == pytest.approx(of_the_mean, abs=1e-6)
+    assert np.abs(headline - mean_of_cells).max() > 0.3
+    assert (headline < -2).sum() > (mean_of_cells < -2).sum()
+    assert headline.std() == pytest.approx(1.0, abs=0.05)
+    assert mean_of_cells.std() == pytest.approx(np.sqrt(5) / 3, abs=0.06)

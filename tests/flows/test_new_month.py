@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,14 @@ import pytest
 import rasterio
 import xarray as xr
 
+from flows import learning
 from flows.kept import RECORD, grow, recall
+from flows.learning import learn
+from flows.plan import Plan
 from flows.run_country import run_country
+from flows.settings import load_settings
+from geodata.schema import status_like
+from models.hazards import HAZARDS
 
 LAST = "rainfall/rain_2024.03.tif"
 
@@ -150,3 +157,30 @@ def test_what_was_used_last_makes_room_last(tmp_path):
     assert asked == []
     recall(tmp_path, "kind", 1, answers([1], asked))
     assert asked == [1]
+
+
+@pytest.mark.parametrize("method", ["spi", "spei"])
+def test_what_an_older_wadi_learnt_is_learnt_anew(tmp_path, monkeypatch, method):
+    """It kept the parameters of the index alone; this one needs those beside it, and asks for the rain again."""
+    settings, times = load_settings("demo"), pd.date_range("1991-01", "2020-12", freq="MS")
+    values = np.random.default_rng(3).gamma(2.0, 20.0, (len(times), 2)) + 1.0
+    of_month = xr.DataArray(
+        values, dims=("time", "pcode"), coords={"time": times, "pcode": ["A", "B"]}, attrs={"units": "mm/month"}
+    )
+    inputs = xr.Dataset({"rain": of_month, "evapotranspiration": of_month[::-1].assign_coords(time=times)})
+    inputs = inputs.assign({f"{v}_status": status_like(of_month) for v in ("rain", "evapotranspiration")})
+    plan, options, asked = Plan(settings, "", as_of="2020-12", issued="2026-01-15"), HAZARDS[method].options(), []
+
+    def known():
+        work = str(tmp_path / "out" / "demo" / "runs" / "new")
+        return learn("drought", options, plan, work, "subdistricts", lambda: asked.append(method) or inputs)
+
+    monkeypatch.setattr(learning, "calibrating_files", lambda *_: [])  # the same ones throughout
+    with monkeypatch.context() as older:
+        older.setattr(learning, "code_version", lambda: "an older one")
+        older.setattr(learning, "HAZARDS", {method: replace(HAZARDS[method], fit=lambda *_: {f"{method}_6": inputs})})
+        assert set(known()) == {f"{method}_6"}
+    for _ in range(2):
+        indices = HAZARDS[method].indices(inputs, options, (1991, 2020), known())
+        assert {f"{method}_{k}_spread" for k in options.all_scales} <= set(indices)
+    assert asked == [method] * 2  # once by each of them
