@@ -562,8 +562,9 @@ function wadi(map, places) {
   function weakScore(layer, i) {
     const word = units.ranged[i] < 0 ? null : el('p', {}, [t('panel.weak_class', {class: classWord(layer, units.ranged[i])})]);
     return unknownBox('score-unknown', [
-      el('b', {}, [fullName(layer) + ': ' + t('panel.weak', {low: tenths(units.low[i]), high: tenths(units.high[i])})]),
-      el('p', {}, [t('panel.weak_why')]), word, groupNode(i),
+      el('b', {}, [fullName(layer)]),
+      el('p', {class: 'likely'}, [t('panel.weak', {low: tenths(units.low[i]), high: tenths(units.high[i])})]), word,
+      el('p', {class: 'help'}, [t('panel.weak_why')]), groupNode(i),
     ]);
   }
 
