@@ -17,6 +17,8 @@ from maps.page import HazardWords, SitePage, standard_layers
 from maps.site import build_site
 
 STATUSES = [s.name for s in Status]
+RANGED = {13: (2.4, 6.3, ""), 14: (4.2, 5.8, "medium")}
+"""Rows whose risk is a range: across two limits, and inside one class."""
 
 
 def fake_scores(pcodes: list[str], seed: int = 1) -> pd.DataFrame:
@@ -44,6 +46,22 @@ def fake_scores(pcodes: list[str], seed: int = 1) -> pd.DataFrame:
     scores["risk_high"] = (scores["risk"] + 0.6).clip(upper=10)
     scores["risk_tier"] = [("" if np.isnan(v) else "EDCBA"[min(4, int(v // 2))]) for v in scores["risk"]]
     scores["main_driver"] = "drought"
+    known = scores["risk"].notna()
+    scores["risk_basis"] = np.where(known, "score", "none")
+    scores["confidence"] = np.where(known, np.resize(["sure", "fairly sure", "unsure"], n), "")
+    for way, step, part in (("up", 2.0, "drought"), ("down", -2.0, "critical_shelter")):
+        scores[f"change_{way}_answer"] = np.where(known, "found", "not assessed")
+        scores[f"change_{way}_part"] = np.where(known, part, "")
+        scores[f"change_{way}_from"] = scores["hazard_drought"].where(known)
+        scores[f"change_{way}_to"] = (scores["hazard_drought"] + step).where(known).clip(0, 10)
+    scores.loc[scores.index[12], "change_up_answer"] = "no single change does"
+    for row, (low, high, word) in RANGED.items():  # a part of the risk is not known there
+        place = scores.index[row]
+        scores.loc[place, ["risk", "risk_status", "risk_basis"]] = [np.nan, "insufficient_data", "range"]
+        scores.loc[place, ["risk_low", "risk_high", "risk_class"]] = [low, high, word]
+        scores.loc[place, ["risk_tier", "confidence", "change_up_answer", "change_down_answer"]] = [
+            "", "", "not assessed", "not assessed",
+        ]  # fmt: skip
     scores["alert_level"] = [
         (-1, 0, 1, 2, 3)[i % 5] if i < 10 else int(rng.choice([0, 0, 1, 1, 2, 3])) for i in range(n)
     ]
@@ -132,6 +150,7 @@ def fake_page(subdistricts: gpd.GeoDataFrame, lines: Any, districts: Any, **chan
         "history": fake_history(pcodes), "manifest": fake_manifest(),
         "layers": standard_layers(("drought", "water"), class_origin="fixed cut points, a choice of the makers"),
         "people_per_household": 6,
+        "indicators": {"critical_shelter": {"en": "Critical shelter", "ar": "مأوى حرج", "ckb": "پەناگەی مەترسیدار"}},
         "hazards": {"heavy_rain": HazardWords(why={"en": "Daily rain is needed.", "ar": "يحتاج إلى أمطار يومية."})},
     }  # fmt: skip
     return SitePage(**(held | changes))

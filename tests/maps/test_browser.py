@@ -181,6 +181,37 @@ def test_each_status_has_a_panel_that_says_why(open_page, page, row):
 
 
 @pytest.mark.parametrize(
+    ("row", "words", "not_said"),
+    [(13, ["Between 2.4 and 6.3", "not known"], "lies in this class"), (14, ["4.2", "5.8", "this class: Medium"], "")],
+)
+def test_a_place_that_lacks_a_part_has_its_range_and_stays_hatched(open_page, page, row, words, not_said):
+    """Never a number of its own, never a class colour; a class in words only where the whole range lies in it."""
+    pcode = page.scores.index[row]
+    shown = open_page(fragment=f"#lang=en&place={pcode}")
+    text = shown.locator("#panel").inner_text()
+    assert all(word in text for word in words)
+    assert not not_said or not_said not in text
+    assert shown.locator("#panel .big").count() == 0
+    assert shown.locator(f"{PLACES}[data-pcode='{pcode}']").get_attribute("fill") == "url(#na)"
+
+
+@pytest.mark.parametrize("lang", ["en", "ar", "ckb"])
+def test_the_panel_says_how_sure_the_group_is_and_what_would_change_the_class(open_page, page, lang):
+    """In each language, in the words of the catalogue, with the label of the indicator."""
+    from maps.words import load_catalogue
+
+    words = load_catalogue(lang)
+    for row, sure in ((15, "sure"), (16, "fairly_sure"), (17, "unsure")):
+        shown = open_page(fragment=f"#lang={lang}&place={page.scores.index[row]}")
+        assert words(f"confidence.{sure}") in shown.locator("#panel .score").inner_text()
+        told = shown.locator("#panel [data-change=down]").inner_text()
+        assert page.indicators["critical_shelter"][lang] in told
+        assert words("hazard.drought") in shown.locator("#panel [data-change=up]").inner_text()
+    shown = open_page(fragment=f"#lang={lang}&place={page.scores.index[12]}")
+    assert words("change.none_up") in shown.locator("#panel").inner_text()
+
+
+@pytest.mark.parametrize(
     ("lang", "words"), [("en", "rests on 1 of 7 hazards"), ("ar", "الدرجة: 1 من 7"), ("ckb", "1 لە 7")]
 )
 def test_the_panel_says_on_how_many_hazards_the_score_rests(open_page, page, lang, words):
