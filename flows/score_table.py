@@ -43,8 +43,8 @@ def score_table(
     Returns
     -------
     DataFrame, index pcode sorted
-        The columns of the contract without the printed sentence, `<name>_status` as words, and
-        `contribution_<part>`.
+        The columns of the contract without the printed sentence, `contribution_<part>`, and of each `<name>_status`
+        as a word: of a part that nobody could assess its own, of the others that of the risk.
     """
     last = cube.isel(time=-1)
     table = pd.DataFrame(subdistricts.drop(columns="geometry", errors="ignore"))
@@ -52,9 +52,7 @@ def score_table(
     wanted = [*COUNTS, *(f"hazard_{h}" for h in hazards), *SCORES, *FURTHER]
     columns: dict[str, np.ndarray] = {}
     for name in dict.fromkeys([*wanted, *present]):
-        columns[name], status = column(last, name)
-        if not name.startswith("contribution_"):  # a part of the risk has the status of the risk
-            columns[f"{name}_status"] = status
+        columns[name], columns[f"{name}_status"] = column(last, name)
     table = table.assign(**columns)
     table["alert_level"] = alert_levels(last)
     table["alert_basis"] = "monitoring"

@@ -21,6 +21,7 @@ from geodata.schema import KEEPS_VALUE, AlertLevel, ContractError, Manifest, Sta
 
 from .palettes import palette_for
 from .rounding import printed_tenths, tenths
+from .tables import parts_of_risk
 from .words import CLASSES, CONFIDENCE, LANGUAGES, TIERS, in_language, load_catalogue, sentence
 
 Kind = Literal["score", "level", "circles", "sureness"]
@@ -394,7 +395,7 @@ def _inside_points(shapes: Any) -> list[list[float]]:
 
 def _parts(page: SitePage) -> dict[str, Any]:
     """Contributions in tenths, as printed: they add up to the printed score."""
-    names = [c.removeprefix("contribution_") for c in page.scores.columns if c.startswith("contribution_")]
+    names = [c.removeprefix("contribution_") for c in parts_of_risk(page.scores)]
     names.sort(key=lambda n: n != "reference")
     table = page.scores[[f"contribution_{n}" for n in names]].apply(pd.to_numeric, errors="coerce")
     risk = _numbers(page.scores["risk"])

@@ -83,8 +83,7 @@ def publishable(
             rounded[column] = pd.to_numeric(rounded[column], errors="coerce").round().astype("Int64")
         elif pd.api.types.is_float_dtype(rounded[column]):
             rounded[column] = _half_up(rounded[column], decimals(column))
-    parts = [c for c in whole.columns if c.startswith("contribution_")]
-    if parts:
+    if parts := parts_of_risk(whole):
         rounded[parts] = printed_parts(whole[parts], whole["risk"])
     if "reason_code" in whole:
         rounded["warning_reason"] = reasons(whole, labels=labels)
@@ -93,6 +92,15 @@ def publishable(
 
 def _half_up(column: pd.Series, ndigits: int) -> pd.Series:
     return column.map(lambda value: half_up(value, ndigits), na_action="ignore")
+
+
+def parts_of_risk(table: pd.DataFrame) -> list[str]:
+    """Columns of a score table that add up to the risk.
+
+    >>> parts_of_risk(pd.DataFrame(columns=["risk", "contribution_water", "contribution_water_status"]))
+    ['contribution_water']
+    """
+    return [c for c in table.columns if c.startswith("contribution_") and not c.endswith("_status")]
 
 
 def printed_parts(parts: pd.DataFrame, whole: pd.Series) -> pd.DataFrame:

@@ -146,13 +146,52 @@ def test_indicators_are_the_cube_told_row_by_row(demo_run, cube):
 
 
 def test_contributions_add_up_to_the_unrounded_risk(cube):
-    """Starting score plus what each part adds is the score, to 1e-9."""
+    """Starting score plus what each part that is known adds is the score, to 1e-9."""
     last = cube.isel(time=-1)
     parts = [last[v] for v in last.data_vars if v.startswith("contribution_") and not v.endswith("_status")]
-    total = xr.concat(parts, dim="part").sum("part", skipna=False)
+    total = xr.concat(parts, dim="part").sum("part", min_count=3)
     known = last["risk"].notnull()
     assert int(known.sum()) > 40
     np.testing.assert_allclose(total.where(known, drop=True), last["risk"].where(known, drop=True), atol=1e-9)
+
+
+def test_what_a_hazard_that_nobody_could_assess_adds_is_empty_in_every_table(demo_run):
+    """Not 0.0, as if it had been measured and found harmless: empty, with the status of the hazard beside it."""
+    tables = demo_run / "tables"
+    csv = pd.read_csv(tables / "subdistricts.csv", dtype=str, keep_default_na=False).set_index("pcode")
+    hxl = pd.read_csv(tables / "subdistricts_hxl.csv", dtype=str, keep_default_na=False, skiprows=[1])
+    sheet = pd.read_excel(tables / "subdistricts.xlsx", header=1, dtype=str, keep_default_na=False)
+    everywhere = {
+        "csv": csv,
+        "hxl": hxl.set_index("pcode"),
+        "xlsx": sheet.set_index("pcode"),
+        "gpkg": pyogrio.read_dataframe(tables / "subdistricts.gpkg").set_index("pcode"),
+        "parquet": pd.read_parquet(tables / "subdistricts.parquet"),
+    }
+    unknown = {}
+    parts = {c.removeprefix("contribution_") for c in csv if c.startswith("contribution_")}
+    for name in sorted(n for n in parts if f"hazard_{n}" in csv and not n.endswith("_status")):
+        rows = csv.index[(csv["risk"] != "") & (csv[f"hazard_{name}"] == "")]
+        unknown[name] = len(rows)
+        for where, told in everywhere.items():
+            printed = told.loc[rows, f"contribution_{name}"]
+            assert (printed.isna() | (printed == "")).all(), (name, where)
+            reasons = told.loc[rows, f"contribution_{name}_status"]
+            assert (reasons == csv.loc[rows, f"hazard_{name}_status"]).all(), (name, where)
+        there = csv.index[(csv["risk"] != "") & (csv[f"hazard_{name}"] != "")]
+        assert (csv.loc[there, f"contribution_{name}"] != "").all(), name
+    assert unknown["water"] > 10  # subdistricts without open water
+    assert unknown["dust"] == 2  # whose satellite saw too little
+
+
+def test_the_parts_that_are_printed_add_up_to_the_printed_risk(demo_run):
+    """An empty part is nothing to add; no risk, no parts."""
+    csv = pd.read_csv(demo_run / "tables" / "subdistricts.csv")
+    parts = csv[[c for c in csv if c.startswith("contribution_") and not c.endswith("_status")]]
+    known = csv["risk"].notna()
+    assert parts[known].isna().any(axis=None)
+    np.testing.assert_allclose(parts[known].sum(axis=1), csv.loc[known, "risk"], atol=1e-9)
+    assert parts[~known].isna().all(axis=None)
 
 
 def test_the_risk_lies_in_its_range(table):

@@ -81,6 +81,27 @@ def test_printed_contributions_add_up(table):
     assert np.allclose(parts[known].sum(axis=1), table.loc[known, "risk"], atol=1e-9)
 
 
+def test_a_part_that_nobody_could_assess_is_empty_and_says_why(page, tmp_path):
+    """4.2 = 5.0 + 0.3 - 1.1: what is printed adds up without a 0.0 for the drought that was not seen."""
+    row = page.scores.index[20]
+    scores = page.scores.copy()
+    parts = ["reference", "drought", "water", "exposure", "vulnerability"]
+    scores.loc[row, [f"contribution_{p}" for p in parts]] = [5.0, np.nan, 0.26, -1.07, 0.01]
+    scores.loc[row, "risk"] = 4.2
+    scores["contribution_drought_status"] = "ok"
+    scores.loc[row, "contribution_drought_status"] = "input_missing"
+    absent = ["displaced_climate_households", "returnee_households", "hazard_heavy_rain", "lack_of_coping"]
+    names = page.subdistricts.drop(columns="geometry")
+    names = names[[c for c in names if c in COLUMNS]]
+    write_csv(publishable(scores.assign(**dict.fromkeys(absent, np.nan)).join(names)), tmp_path / "t.csv")
+    head, *rows = read(tmp_path / "t.csv")
+    told = next(dict(zip(head, r, strict=True)) for r in rows if r[0] == row)
+    printed = [told[f"contribution_{p}"] for p in parts]
+    assert printed == ["5.0", "", "0.3", "-1.1", "0.0"]
+    assert told["contribution_drought_status"] == "input_missing"
+    assert tag("contribution_drought_status") == "#status+contribution+drought"
+
+
 def test_the_reason_is_a_sentence(table):
     assert set(table["warning_reason"]) >= {
         "Nothing measured here reaches the limit for a watch.",
