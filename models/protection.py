@@ -16,15 +16,32 @@ Why nothing leaks. Let ``P`` be the rule applied cell by cell. ``P`` is monotone
   (critical <= camp or critical <= households): what lies below is taken at the bottom of its
   class, what lies above at the top. A count of camps alone would be a second part of the same
   whole beside critical shelter: of 1 to 4 households in each of the three neither part can be
-  4, nor the whole 1.
+  4, nor the whole 1. Several chains below one whole are as one: to hold one count where one
+  likes in its class, take all of its chain below it at the bottom and above it at the top, and
+  all of the other chains at the bottom.
+* *A split in parts* (why people left, whence they came, when) is published as running totals,
+  which are a chain: climate <= climate or mixed <= ... <= households. What stands in a table
+  for one part is the difference of two protected running totals (`part_between`,
+  `split_by_running_totals`), so it is computed from protected cells and tells no more than
+  these, and the parts add up to the protected whole. A part has no class of its own.
+* *Shares of a larger whole whose own count is not published* are given in steps of 5 % of the
+  running total (`shares_in_steps`), and only where its protected cells say 20 households or
+  more. Then every step holds a whole number for every possible whole, in order, so no
+  combination of cells is ruled out.
 * *One exact national total* is one equality over the cells; when it narrows none of them is
   decided by `account_is_safe`.
 
 Two exact totals over groups, or both halves of a split (critical and not critical), do
-leak; ``tests/models/test_protection.py`` holds the attacks.
+leak. So does hiding parts where they would: with 10 households of which 10 fled climate, the
+other parts would be hidden if they are 1 to 4 and shown if they are 0, so hiding them says that
+there are some, and of the 8 to 12 only 9 to 12 are left. Whether something is hidden may depend
+on what is published in any case, and on nothing else; nothing here hides a part.
+``tests/models/test_protection.py`` holds the attacks.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -41,8 +58,26 @@ middle of 1 to 4, the same for every such cell."""
 CHAIN = ("critical", "camp_or_critical", "households")
 """Counts each of which is among those of the next."""
 
-SUBSETS = (*CHAIN[:-1], "protracted", "climate")
+PERIODS = ("protracted", "settled", "households")
+"""The same by time: displaced for long, there since the round before, all. New arrivals are all but the settled."""
+
+REASONS = {
+    "climate": "climate",
+    "mixed": "climate_or_mixed",
+    "unknown": "climate_at_most",
+    "other": "not_conflict",
+    "conflict": "households",
+}
+"""Reason -> households of this and of all reasons before it: the running totals of a split."""
+
+CHAINS = (CHAIN, PERIODS, tuple(REASONS.values()))
+
+SUBSETS = tuple(dict.fromkeys(name for chain in CHAINS for name in chain[:-1]))
 """Counts of households that are among ``households``. Their complements are never published."""
+
+SHARE_STEP = 0.05
+FEWEST_FOR_SHARES = 20
+"""Households that a whole surely has where its parts are told in steps of `SHARE_STEP`: a step holds one of them."""
 
 
 def protect(counts: pd.DataFrame) -> pd.DataFrame:
@@ -70,6 +105,89 @@ def protect(counts: pd.DataFrame) -> pd.DataFrame:
     for name in map(str, exact.columns):
         protected[name], protected[f"{name}_status"] = _protect_cells(exact[name])
     return pd.DataFrame(protected, index=counts.index)
+
+
+def part_between(protected: pd.DataFrame, below: str | None, above: str) -> pd.DataFrame:
+    """A part of a split: what lies between two protected running totals, to the nearest 5, give or take 5.
+
+    Parameters
+    ----------
+    protected : DataFrame
+        From `protect`.
+    below, above : str
+        The running total without the part, None before the first, and with it.
+
+    Returns
+    -------
+    DataFrame, same index
+        value (float, households) and status: suppressed where the part is below 5 or may be none while there are
+        others, ok and 0 where there is nobody at all.
+
+    >>> cells = protect(pd.DataFrame({"climate": [30, 1, 0, 3], "households": [42, 60, 0, 3]}, index=list("ABCD")))
+    >>> part_between(cells, "climate", "households").values.tolist()
+    [[10.0, 'ok'], [60.0, 'ok'], [0.0, 'ok'], [nan, 'suppressed']]
+    """
+    if below is None:
+        names = {above: "value", f"{above}_status": "status"}
+        return protected[list(names)].rename(columns=names)
+    between = stand_in(protected, above) - stand_in(protected, below)
+    missing = protected[f"{below}_status"].eq("input_missing") | protected[f"{above}_status"].eq("input_missing")
+    few = protected[f"{above}_status"].eq("suppressed") | ((between < BASE) & (protected[above] != 0))
+    status = np.select([missing, few], [Status.input_missing.name, Status.suppressed.name], Status.ok.name)
+    return pd.DataFrame({"value": to_nearest(between).where(status == Status.ok.name), "status": status})
+
+
+def split_by_running_totals(parts: pd.DataFrame, whole: pd.Series) -> pd.DataFrame:
+    """Protected parts of a whole, for sums and weights: differences of protected running totals.
+
+    Parameters
+    ----------
+    parts : DataFrame, index pcode
+        Exact households of each part (0 or more), in the order of the running total.
+    whole : Series, index pcode
+        Exact households; parts beyond it are cut off.
+
+    Returns
+    -------
+    DataFrame, index pcode
+        The parts and ``""`` for what is in none of them (float, with stand-ins, so not to be printed as counts); they
+        add up to the protected whole with its stand-in.
+
+    >>> split_by_running_totals(pd.DataFrame({"A": [3], "B": [30]}), pd.Series([42.0])).values.tolist()
+    [[2.5, 32.5, 5.0]]
+    """
+    running = parts.cumsum(axis=1).clip(upper=whole, axis=0).assign(**{"": whole})
+    protected = {name: protect(running[[name]].set_axis(["households"], axis=1)) for name in running}
+    return _differences(pd.DataFrame({name: stand_in(cells) for name, cells in protected.items()}, index=parts.index))
+
+
+def shares_in_steps(parts: pd.DataFrame, at_least: pd.Series) -> pd.DataFrame:
+    """Shares in steps of 5 % of a whole that other protected cells tell, and no count of its own.
+
+    Parameters
+    ----------
+    parts : DataFrame, index unit
+        Exact households of each part, in the order of the running total.
+    at_least : Series, index unit
+        Households that the protected cells of the unit say there are at least.
+
+    Returns
+    -------
+    DataFrame, as ``parts``
+        Shares (0 to 1, adding up to 1); NaN of units with fewer than `FEWEST_FOR_SHARES` or nobody.
+
+    >>> shares_in_steps(pd.DataFrame({"A": [30.0], "B": [13.0]}), pd.Series([38])).values.tolist()
+    [[0.7, 0.3]]
+    """
+    whole = parts.sum(axis=1)
+    running = parts.cumsum(axis=1).div(whole.where((whole > 0) & (at_least >= FEWEST_FOR_SHARES)), axis=0)
+    steps = np.floor(running / SHARE_STEP + 0.5 + 1e-9)  # a share on the border of two steps belongs to the upper
+    return (_differences(steps) * SHARE_STEP).round(2)
+
+
+def to_nearest(values: pd.Series) -> pd.Series:
+    """Sums of protected cells and stand-ins as they are printed: to the nearest 5, half up."""
+    return np.floor(values / BASE + 0.5) * BASE
 
 
 def people(protected: pd.DataFrame, people_per_household: float) -> pd.DataFrame:
@@ -233,6 +351,11 @@ def _protect_cells(exact: pd.Series) -> tuple[npt.NDArray[np.float64], npt.NDArr
     return np.where(few, np.nan, rounded), status
 
 
+def _differences(running: pd.DataFrame) -> pd.DataFrame:
+    """Parts of running totals."""
+    return running.sub(running.shift(1, axis=1, fill_value=0.0))
+
+
 def _count_names(protected: pd.DataFrame) -> list[str]:
     return [c for c in map(str, protected.columns) if f"{c}_status" in protected.columns]
 
@@ -247,8 +370,7 @@ def _check_counts(exact: pd.DataFrame) -> None:
     if not wrong:
         over = [c for c in SUBSETS if c in exact and (exact[c] > exact["households"]).any()]
         wrong += [f"{c} exceeds households" for c in over]
-        part, whole = CHAIN[:-1]
-        if part in exact and whole in exact and (exact[part] > exact[whole]).any():
-            wrong.append(f"{part} exceeds {whole}")
+        links = (link for chain in CHAINS for link in pairwise(c for c in chain if c in exact and c != "households"))
+        wrong += [f"{part} exceeds {whole}" for part, whole in links if (exact[part] > exact[whole]).any()]
     if wrong:
         raise ContractError("counts: " + "; ".join(wrong))
