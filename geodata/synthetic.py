@@ -117,6 +117,7 @@ def make_country(seed: int = 1, options: CountryOptions | None = None) -> Synthe
         small_counts=moved.small,
         closed_camp=moved.closed_camp,
         closed_camp_pcode=str(moved.unit_of_site[moved.closed_camp]),
+        newly_assessed=moved.newly_assessed,
         stray_site=moved.stray,
         residents_unknown=unknown,
         heat_wave=wave,
@@ -138,6 +139,7 @@ def make_country(seed: int = 1, options: CountryOptions | None = None) -> Synthe
         farms=farms,
         residents=residents.drop(list(unknown)),
         rounds=moved.rounds,
+        returnees=moved.returnees,
         unit_of_site=moved.unit_of_site,
         truth=truth,
     )

@@ -92,6 +92,7 @@ class Truth:
     small_counts : per round, the subdistricts with 1 to 4 displaced households
     closed_camp, stray_site : location ids
     closed_camp_pcode : str
+    newly_assessed : district (ADM2) whose locations only the last round looked at
     residents_unknown : subdistricts without a row in the table of residents
     heat_wave : in the last summer
     dusty_spring : the last spring; its factor multiplies dust days
@@ -112,6 +113,7 @@ class Truth:
     small_counts: dict[str, tuple[str, ...]]
     closed_camp: str
     closed_camp_pcode: str
+    newly_assessed: str
     stray_site: str
     residents_unknown: tuple[str, ...]
     heat_wave: HeatWave
@@ -158,6 +160,7 @@ class SyntheticCountry:
     farms : Farms, irrigated area and livestock
     residents : Series [pcode], people; a few units are absent
     rounds : per date "YYYY-MM-DD", a displacement list in the DTM layout, totals row last
+    returnees : the same of households that returned, as of the last of these dates
     unit_of_site : Series [location id], p-code
     """
 
@@ -170,6 +173,7 @@ class SyntheticCountry:
     farms: Farms
     residents: pd.Series
     rounds: dict[str, pd.DataFrame]
+    returnees: pd.DataFrame
     unit_of_site: pd.Series
     truth: Truth
 

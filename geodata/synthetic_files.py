@@ -50,6 +50,7 @@ def write_files(root: Path, country: SyntheticCountry) -> None:
     _write_residents(root / "residents" / "residents.csv", country)
     for as_of, listed in country.rounds.items():
         _write_list(root / "displacement" / f"idp_list_{as_of}.xlsx", listed)
+    _write_list(root / "displacement" / f"returnee_list_{max(country.rounds)}.xlsx", country.returnees)
     for path, raster, precision in _packed_rasters(country):
         _write_netcdf(root / path, raster, precision, title=LABEL)
     months = pd.DatetimeIndex(country.waterways.water_history["time"].to_numpy()).strftime("%Y-%m")

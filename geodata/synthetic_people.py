@@ -38,13 +38,18 @@ REASONS = ("Reason climate", "Reason conflict", "Reason other")
 
 
 def period_columns(year: int) -> tuple[str, ...]:
-    """Columns of the time of displacement in a list of ``year``; the first two are protracted."""
+    """Columns of the time of displacement in a list of ``year``; the first two are protracted.
+
+    The last three begin where the rounds are: after the one before, they are new arrivals.
+    """
     spans = (
         f"Pre {year - 9}",
         f"{year - 9} to {year - 6}",
         f"{year - 5} to {year - 3}",
         f"{year - 2}",
-        f"Since {year - 1}",
+        f"January to March {year - 1}",
+        f"April to September {year - 1}",
+        f"Since October {year - 1}",
     )
     return tuple(f"{span} Period of displacement" for span in spans)
 
@@ -58,6 +63,8 @@ class Displacement:
     rounds : per as-of date "YYYY-MM-DD", the list as DTM publishes it, totals row last
     small : per round, the subdistricts with 1 to 4 households in all
     closed_camp : location id of the camp that is gone in the last round
+    newly_assessed : district (ADM2) that the last round is the first to look at
+    returnees : list of households that returned, as of the last round, totals row last
     stray : location id of the site recorded a little outside the country
     unit_of_site : p-code of each location id
     """
@@ -65,6 +72,8 @@ class Displacement:
     rounds: dict[str, pd.DataFrame]
     small: dict[str, tuple[str, ...]]
     closed_camp: str
+    newly_assessed: str
+    returnees: pd.DataFrame
     stray: str
     unit_of_site: pd.Series
 
@@ -118,7 +127,15 @@ def displace(
             .sum()
         )
         small[as_of] = tuple(per_unit.index[per_unit <= 4])
-    return Displacement(lists, small, sites.ids[sites.closing], sites.ids[sites.stray], sites.unit_of_site)
+    return Displacement(
+        lists,
+        small,
+        sites.ids[sites.closing],
+        sites.newly_assessed,
+        sites.returned(),
+        sites.ids[sites.stray],
+        sites.unit_of_site,
+    )
 
 
 class _Sites:
@@ -139,6 +156,7 @@ class _Sites:
         self.camps = self._open_camps()
         self.closing, self.stray = int(self.camps[-1]), self._lead_astray()
         self._settle_tiny()
+        self.newly_assessed = self._overlooked()
         self.origins = self._origins(drought)
         weights = np.array(list(SHELTERS.values()))[1:]
         self.shelter = rng.dirichlet(weights / weights.sum() * 9, count)
@@ -211,6 +229,34 @@ class _Sites:
         self.climate[self.tiny] = 1 - np.arange(len(self.tiny)) % 2
         self.other[self.tiny] = 0
 
+    def _overlooked(self) -> str:
+        """A district that the first rounds did not reach: one with few who fled drought, and no special site."""
+        district = self.units["adm2_pcode"].to_numpy()[self.unit]
+        special = {district[i] for i in (*self.camps, *self.tiny, self.stray)}
+        quiet = pd.DataFrame({"district": district, "climate": self.climate})
+        sums = quiet[~quiet["district"].isin(special)].groupby("district")["climate"].agg(["size", "sum"])
+        return str(sums[sums["size"] >= 3]["sum"].idxmin())
+
+    def returned(self) -> pd.DataFrame:
+        """Households back home, counted where they live: those of the oldest cases who left their shelter since."""
+        gone = np.round(self.conflict * (CONFLICT_RETURN[0] - CONFLICT_RETURN[-1])).astype("int64")
+        gone[[*self.camps, self.stray]] = 0
+        place = self.units.iloc[self.unit]
+        table = pd.DataFrame(
+            {
+                "Location ID": [f"R{number}" for number in self.ids],
+                "Governorate": place["adm1_name"].to_numpy(),
+                "District": place["adm2_name"].to_numpy(),
+                "Location Name": [english for english, _ in self.names],
+                "Arabic Name": [arabic for _, arabic in self.names],
+                "Latitude": self.lonlat[:, 1],
+                "Longitude": self.lonlat[:, 0],
+                "Returnee Families": gone,
+                "Returnee Individuals": gone * PEOPLE_PER_HOUSEHOLD,
+            }
+        )
+        return _with_totals(table[gone > 0].reset_index(drop=True), first="Returnee Families")
+
     def _origins(self, drought: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Shares of the six governorates among those who fled (drought, all else), (2 x site, 6)."""
         adm1, area = self.units["adm1_name"], self.units["area_km2"]
@@ -269,7 +315,11 @@ class _Sites:
         )
         origins = apportion(climate, self.origins[0]) + apportion(conflict + other, self.origins[1])
         recent = 0.25 + 0.2 * n
-        since = np.array([[0, 0, 0.1, 0.9 - recent, recent]]), np.array([[0.34, 0.38, 0.2, 0.06, 0.02]])
+        late = np.array([(1, 0, 0), (0.4, 0.6, 0), (0.2, 0.3, 0.5)][n])
+        since = (
+            np.array([[0, 0, 0.1, 0.9 - recent, *(recent * late)]]),
+            np.array([[0.34, 0.38, 0.2, 0.06, *(0.02 * late)]]),
+        )
         periods = apportion(climate, since[0]) + apportion(conflict + other, since[1])
         blocks = (
             (self.governorates, origins),
@@ -278,7 +328,8 @@ class _Sites:
             (REASONS, np.column_stack([climate, conflict, other])),
         )
         counts = pd.concat([pd.DataFrame(values, columns=list(names)) for names, values in blocks], axis=1)
-        listed = pd.concat([table, counts], axis=1)[families > 0].reset_index(drop=True)
+        overlooked = (place["adm2_pcode"] == self.newly_assessed).to_numpy() & (n < len(CLIMATE_GROWTH) - 1)
+        listed = pd.concat([table, counts], axis=1)[(families > 0) & ~overlooked].reset_index(drop=True)
         return _with_totals(listed)
 
     def _sheltered(self, families: IntArray) -> IntArray:
@@ -288,9 +339,9 @@ class _Sites:
         return np.column_stack([inside, apportion(families - inside, self.shelter)])
 
 
-def _with_totals(listed: pd.DataFrame) -> pd.DataFrame:
-    """The list with the row that real lists end with, and that doubles every naive sum."""
-    counts = listed.columns[listed.columns.get_loc("Families") :]
+def _with_totals(listed: pd.DataFrame, first: str = "Families") -> pd.DataFrame:
+    """The list with the row that real lists end with, and that doubles every naive sum; counts are ``first`` and on."""
+    counts = listed.columns[listed.columns.get_loc(first) :]
     totals = pd.DataFrame([listed[counts].sum()])
     totals["Location ID"] = f"Totals: Locations:{len(listed):,}"
     return pd.concat([listed, totals.reindex(columns=listed.columns)], ignore_index=True)
