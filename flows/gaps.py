@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from geodata.schema import Manifest, Status
 
 
-def gaps_of(manifest: Manifest, table: pd.DataFrame) -> list[str]:
-    """One line for each source that is absent or old, each hazard without a source and each score with holes.
+def gaps_of(manifest: Manifest, table: pd.DataFrame, open_names: Mapping[str, int] | None = None) -> list[str]:
+    """One line for each source that is absent or old, each hazard without a source, each score with holes and names
+    that wait for a decision.
 
     Parameters
     ----------
     manifest : Manifest
     table : DataFrame, index pcode, the score table
+    open_names : mapping, review file of the run -> names in it without a decision
     """
     lines = []
     for source in manifest.sources:
@@ -30,4 +34,5 @@ def gaps_of(manifest: Manifest, table: pd.DataFrame) -> list[str]:
         )
     why = table.loc[table["risk"].isna() & ~ranged, "risk_status"].value_counts().sort_index()
     lines += [f"risk: {count} of {len(table)} subdistricts not assessed ({word})" for word, count in why.items()]
+    lines += [f"review/{file}: {count} names wait for a decision" for file, count in (open_names or {}).items()]
     return lines

@@ -152,6 +152,7 @@ def input_files(plan: Plan) -> dict[str, list[Path]]:
     blocks = {"boundaries": plan.settings.boundaries.files(root)}
     for name, source in plan.settings.sources.items():
         blocks[f"sources.{name}"] = source.files(root)
+        blocks[f"sources.{name}.aside"] = source.files_aside(root)
     if plan.settings.indicator_sheet is not None:
         blocks[SHEET] = plan.settings.indicator_sheet.files(root)
     return blocks

@@ -31,6 +31,7 @@ from maps.words import notice
 from models.hazards import HAZARDS
 
 from .dictionary import dictionary, meanings
+from .displacement_tables import publish_displacement, with_host_pressure
 from .further_tables import (
     publish_balance,
     publish_return_levels,
@@ -52,7 +53,7 @@ from .receipts import coverage_of, manifest_of, write_receipt
 from .risk_tree import made_from, read_levels
 from .score_risk import dimensions
 from .score_table import score_table
-from .settings import DISPLACEMENT, RESIDENTS
+from .settings import PEOPLE
 from .summary import read_summary
 from .workspace import kept_receipts, load_plan, out_of, stage, stage_seconds
 
@@ -89,7 +90,7 @@ def publish_products(work: str) -> None:
         folder,
         notice(manifest),
         [Finding(**f) for f in (*reading["findings"], *noticed)],
-        gaps_of(manifest, table),
+        gaps_of(manifest, table, reading["open_names"]),
         households,
     )
     headlines = {"title": title_of(manifest), "highest_tier": names_of_tier(table, "A")}
@@ -114,12 +115,12 @@ def whole_cube(plan: Plan, work: str, sources: dict[str, xr.Dataset]) -> xr.Data
     parts = [read_cube(stage(work) / "scores.nc"), read_cube(stage(work) / "warnings.nc")]
     for name, cube in sources.items():
         by_unit = set(cube.drop_vars("effective_cells", errors="ignore").dims) == {"time", "pcode"}
-        if by_unit and name not in (RESIDENTS, DISPLACEMENT) and plan.settings.sources[name].cadence != "day":
+        if by_unit and name not in PEOPLE and plan.settings.sources[name].cadence != "day":
             parts.append(on_months(cube.drop_vars("effective_cells"), plan.settings.sources[name], plan))
     balance = water_balance(work)
     if balance is not None:
         parts.append(balance.rename({name: f"water_{name}" for name in map(str, balance.data_vars)}))
-    return on_one_axis(parts)
+    return with_host_pressure(on_one_axis(parts), plan.settings.country.people_per_household)
 
 
 @computing("whole-table")
@@ -180,6 +181,7 @@ def publish_further_tables(plan: Plan, work: str, cube: xr.Dataset, subdistricts
     publish_usual_water(plan, work, cube, words)
     publish_balance(work, subdistricts, words)
     publish_usable_months(plan, Path(work), cube, subdistricts, words)
+    publish_displacement(plan, work, cube, subdistricts, words)
 
 
 @computing("publish-cube")
@@ -257,7 +259,7 @@ def measurements(work: str, sources: Mapping[str, xr.Dataset]) -> list[str]:
     own = [name for name in names_in(stage(work) / "hazards.nc") if not name.startswith("hazard")]
     balance = water_balance(work)
     own += [] if balance is None else [f"water_{v}" for v in balance.data_vars]
-    return own + [str(v) for name in sources if name not in (RESIDENTS, DISPLACEMENT) for v in sources[name].data_vars]
+    return own + [str(v) for name in sources if name not in PEOPLE for v in sources[name].data_vars]
 
 
 def facts(plan: Plan) -> list[str]:

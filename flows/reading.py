@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -17,48 +15,44 @@ import xarray as xr
 from geodata.boundaries import read_boundaries
 from geodata.calendar import period_ends, period_label, period_start
 from geodata.categories import unknown_categories
-from geodata.displacement import account, count_by_unit, place
 from geodata.network import WaterNetwork
 from geodata.options import SourceOptions
 from geodata.rasters import RasterStack
-from geodata.schema import Finding, Findings, InputError, Status, status_attrs, status_like
+from geodata.review import Review
+from geodata.schema import Finding, Findings, InputError, Status, status_like
 from geodata.sources import read_source
 from models.hazards import HazardOptions
 from models.indicators import IndicatorSheet
-from models.protection import account_is_safe, protect
 from models.risk import DIMENSIONS
 
 from .cadences import lacks_days
+from .displacement import COUNTING, Counted, count
 from .indicator_sheet import EMPTY, SHEET, check_sheet
 from .months import years_of
 from .plan import Plan
-from .policy import computing, reading
+from .policy import reading
 from .raster_means import by_subdistrict, read_by_subdistrict
-from .settings import DISPLACEMENT
+from .settings import DISPLACEMENT, DISPLACEMENT_REASONS
 
 YEARS_OF_A_NORMAL = 30
 """Years behind a climatological normal (WMO-No. 1203)."""
 
-FEWEST_LOCATIONS = 3
-"""Locations that must stand behind a figure of households outside every subdistrict."""
-
 read_boundaries_step = reading("read-boundaries")(read_boundaries)
 read_source_step = reading("read-source")(read_source)
-place_step = computing("place-locations")(place)
 
 
 @dataclass
 class Country:
     """What was read: one cube per source on its own time axis, protected where it counts people.
 
-    `sites` holds exact, located figures for a restricted run; nothing else may look at it.
+    `counted` holds, by block, what is told of people beside the cubes; its `sites` are exact.
     """
 
     subdistricts: gpd.GeoDataFrame | None = None
     cubes: dict[str, xr.Dataset] = field(default_factory=dict)
-    households: dict[str, Any] = field(default_factory=dict)
+    counted: dict[str, Counted] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
-    sites: Mapping[date, gpd.GeoDataFrame] = field(default_factory=dict)
+    reviews: list[Review] = field(default_factory=list)
     sheet: IndicatorSheet = EMPTY
 
     @property
@@ -78,7 +72,7 @@ def read_country(plan: Plan, kept: Path | None = None) -> Country:
     country = Country()
     root, settings = Path(plan.data), plan.settings
     with_log(country, "boundaries", partial(_read_boundaries, country, plan, root))
-    for name in settings.sources:
+    for name in sorted(settings.sources, key=lambda name: name == DISPLACEMENT_REASONS):  # after those it divides
         with_log(country, f"sources.{name}", partial(_read_source, country, name, plan, kept))
     with_log(country, SHEET, partial(_read_sheet, country, plan, root))
     note_what_needs_days(country, plan)
@@ -96,6 +90,7 @@ def with_log(country: Country, block: str, read: Callable[[Findings], None]) -> 
     except InputError as error:
         country.findings += [f for f in error.findings if f not in log.items]
     country.findings += log.items
+    country.reviews += log.reviews
 
 
 def _read_boundaries(country: Country, plan: Plan, root: Path, log: Findings) -> None:
@@ -117,10 +112,10 @@ def _read_source(country: Country, name: str, plan: Plan, kept: Path | None, log
     values = read_source_step(options, Path(plan.data), log, units)
     if isinstance(values, xr.DataArray):
         country.cubes[name] = raster_cube(by_subdistrict(values, options, units), name, options)
-    elif name == DISPLACEMENT:
-        country.sites, cube, country.households = placed_and_protected(values, options, units, log)
-        log.stop()
-        country.cubes[name] = cube
+    elif isinstance(options, COUNTING):
+        beside = country.counted.get(DISPLACEMENT) if name == DISPLACEMENT_REASONS else None
+        country.counted[name] = count(name, values, options, units, plan, log, beside)
+        country.cubes[name] = country.counted[name].cube
     else:
         country.cubes[name] = table_cube(values, name, options)
 
@@ -166,79 +161,6 @@ def cells_of_a_table(values: xr.Dataset) -> np.ndarray:
     flags = values["status"] if "status" in values else values["residents_status"]
     shared = (flags == int(Status.resolution_limited)).any("time").values
     return np.where(shared, 1.0, 4.0)
-
-
-# ------------------------------------------------------------------ displacement
-
-
-def placed_and_protected(
-    rounds: Mapping[date, gpd.GeoDataFrame], options: SourceOptions, subdistricts: gpd.GeoDataFrame, log: Findings
-) -> tuple[dict[date, gpd.GeoDataFrame], xr.Dataset, dict[str, Any]]:
-    """Locations of each round in their subdistrict, counted and at once protected.
-
-    Returns
-    -------
-    the placed locations (exact), the protected cube (time = day of the round, pcode), and the
-    account of households of each round where publishing it narrows no cell
-    """
-    placed, slices, accounts = {}, [], {}
-    for day, sites in rounds.items():
-        placed[day] = place_step(sites, subdistricts, log, file=f"{options.label.get('en', options.path)}, {day}")
-        counts = count_by_unit(placed[day], subdistricts.index)
-        protected = protect(counts)
-        slices.append(as_cube(protected, day))
-        accounts[day.isoformat()] = publishable_account(placed[day], protected)
-    return placed, xr.concat(slices, dim="time", join="exact", combine_attrs="drop_conflicts"), accounts
-
-
-def as_cube(protected: pd.DataFrame, day: date) -> xr.Dataset:
-    """Protected counts of one round as variables of the waist."""
-    coords = {"time": pd.DatetimeIndex([pd.Timestamp(day)]).as_unit("ns"), "pcode": protected.index.to_numpy()}
-    out = {}
-    for column, name, words in (
-        ("households", "displaced_households", "displaced households"),
-        ("critical", "displaced_critical", "displaced households in critical shelter"),
-        ("camp_or_critical", "displaced_camp_or_critical", "displaced households in camps or critical shelter"),
-        ("protracted", "displaced_protracted", "households displaced for long"),
-        ("climate", "displaced_climate_households", "households displaced by climate"),
-    ):
-        codes = [int(Status[word]) for word in protected[f"{column}_status"]]
-        values = protected[column].to_numpy()[np.newaxis]
-        attrs = {"units": "households", "long_name": words}
-        out[name] = xr.DataArray(values, dims=("time", "pcode"), coords=coords, attrs=attrs)
-        out[f"{name}_status"] = xr.DataArray(
-            np.array([codes], dtype="int8"), dims=("time", "pcode"), coords=coords, attrs=status_attrs()
-        )
-    cube = xr.Dataset(out)
-    return cube.assign_coords(effective_cells=("pcode", np.full(len(protected), 4.0)))
-
-
-def publishable_account(sites: gpd.GeoDataFrame, protected: pd.DataFrame) -> dict[str, int | str | None]:
-    """Households inside, outside and dropped, adding up to the list's own total, and the sum of the tables.
-
-    The total is told where one exact figure beside the protected cells narrows none of them
-    (`account_is_safe`). What lies in no subdistrict is a cell like any other: rounded to 5, and
-    None, counted as inside, where it is 1 to 4 or stands on fewer locations than would hide one.
-    """
-    figures = account(sites)
-    told: dict[str, int | str | None] = {k: v for k, v in figures.items() if k.startswith("locations_")}
-    if not account_is_safe(figures["households_inside"], protected):
-        return told | {"households": "withheld: an exact total would tell more than the protected counts"}
-    apart = {k: as_cell(figures[f"households_{k}"], figures[f"locations_{k}"]) for k in ("outside", "dropped")}
-    total = figures["households_total"]
-    return told | {
-        "households_total": total,
-        "households_inside": total - sum(told_apart or 0 for told_apart in apart.values()),
-        **{f"households_{k}": v for k, v in apart.items()},
-        "households_in_tables": int(protected["households"].sum()),
-    }
-
-
-def as_cell(households: int, locations: int) -> int | None:
-    """A count under the protection rule; None where it has to be hidden, 0 where there is no location."""
-    value = protect(pd.DataFrame({"households": [households]}, index=["apart"]))["households"].iloc[0]
-    hidden = pd.isna(value) or 0 < locations < FEWEST_LOCATIONS
-    return None if hidden else int(value)
 
 
 # ------------------------------------------------------------------ the calendar

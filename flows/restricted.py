@@ -9,7 +9,10 @@ from pathlib import Path
 import geopandas as gpd
 import pandas as pd
 
+from geodata.review import inert
 from geodata.store import writing
+
+from .settings import DISPLACEMENT
 
 FOLDER = "restricted"
 
@@ -18,13 +21,16 @@ Do not publish it, do not send it on, and do not put it beside the site.
 """
 
 
-def write_restricted(rounds: Mapping[date, gpd.GeoDataFrame], work: Path) -> None:
-    """Write each round's locations, exact and with their subdistrict, under ``restricted/``."""
+def write_restricted(blocks: Mapping[str, Mapping[date, gpd.GeoDataFrame]], work: Path) -> None:
+    """Write the locations of each round of each block, exact and with their subdistrict, under ``restricted/``."""
     folder = work / FOLDER
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "READ_ME_FIRST.txt").write_text(NOTICE, "utf-8")
-        for day, sites in rounds.items():
+        for name, day, sites in [(n, day, sites) for n, rounds in blocks.items() for day, sites in rounds.items()]:
             table = pd.DataFrame(sites.drop(columns="geometry"))
             table["longitude"], table["latitude"] = sites.geometry.x, sites.geometry.y
-            table.to_csv(folder / f"locations_{day.isoformat()}.csv", index=False)
+            words = table.select_dtypes(["object", "str"]).columns
+            table[words] = table[words].map(lambda cell: inert(cell) if isinstance(cell, str) else cell)
+            of_block = "locations" if name == DISPLACEMENT else name
+            table.to_csv(folder / f"{of_block}_{day.isoformat()}.csv", index=False)

@@ -30,7 +30,7 @@ from .months import on_months, on_one_axis, speaks
 from .plan import Plan
 from .policy import computing
 from .risk_tree import keep_levels, risk_tree
-from .settings import DISPLACEMENT, RESIDENTS, includes_displaced
+from .settings import DISPLACEMENT, RESIDENTS, RETURNEES, includes_displaced
 from .workspace import load_plan, stage
 
 log = logging.getLogger("wadi")
@@ -58,7 +58,7 @@ def people_on_months(plan: Plan, work: str, hazards: xr.Dataset, sheet: Indicato
     """Hazards, residents, protected counts and the sources of indicators on one monthly axis."""
     parts = [hazards]
     named = [row.value_source for row in sheet.assessed if row.value_source]
-    for name in dict.fromkeys((RESIDENTS, DISPLACEMENT, *named)):
+    for name in dict.fromkeys((RESIDENTS, DISPLACEMENT, RETURNEES, *named)):
         if name in plan.settings.sources and name not in hazards:
             cube = read_cube(stage(work) / f"{name}.nc").drop_vars("effective_cells", errors="ignore")
             parts.append(on_months(cube, plan.settings.sources[name], plan))

@@ -39,8 +39,19 @@ BALANCE_READERS = {"network": "water_network", "irrigated_area": "category_table
 WEIGHTED = ("risk", "hazard_and_exposure", "hazard")
 """Levels whose weights the country file may declare."""
 
-RESIDENTS, DISPLACEMENT = "residents", "displacement"
-"""Names of the two source blocks that are not hazards."""
+RESIDENTS, DISPLACEMENT, RETURNEES = "residents", "displacement", "returnees"
+DISPLACEMENT_REASONS = "displacement_reasons"
+"""Names of the source blocks that are not hazards."""
+
+_TABLES_OF_PEOPLE = ("displacement_table", "dtm_api", "hdx_hapi_idps")
+READERS_OF_PEOPLE = {
+    DISPLACEMENT: ("dtm_idp_list", *_TABLES_OF_PEOPLE),
+    RETURNEES: ("dtm_returnee_list",),
+    DISPLACEMENT_REASONS: _TABLES_OF_PEOPLE,
+}
+"""Block that counts people -> readers it may have; no other block may have these."""
+
+PEOPLE = (RESIDENTS, *READERS_OF_PEOPLE)
 
 
 class CountrySettings(Options):
@@ -216,6 +227,28 @@ class Settings(Options):
     def _indicators_by_method(cls, blocks: Any) -> Any:
         known = _options_by_method()
         return {name: _by_key(block, "method", known, f"indicators.{name}") for name, block in _tables(blocks)}
+
+    @field_validator("sources")
+    @classmethod
+    def _people_have_their_blocks(cls, sources: dict[str, SourceOptions]) -> dict[str, SourceOptions]:
+        every = {reader for readers in READERS_OF_PEOPLE.values() for reader in readers}
+        findings = []
+        for name, block in sources.items():
+            fit = READERS_OF_PEOPLE.get(name)
+            if fit is not None and block.reader not in fit:
+                findings.append(_finding(f"sources.{name}.reader", repr(block.reader), " or ".join(map(repr, fit))))
+            elif fit is None and block.reader in every:
+                blocks = [f"sources.{b}" for b, readers in READERS_OF_PEOPLE.items() if block.reader in readers]
+                findings.append(_finding(f"sources.{name}", f"reader {block.reader!r}", f"block {' or '.join(blocks)}"))
+        divided = sources.get(DISPLACEMENT)
+        if DISPLACEMENT_REASONS in sources and getattr(divided, "level", 3) != 3:
+            found = "a further table beside one of governorates or districts"
+            findings.append(
+                _finding(f"sources.{DISPLACEMENT_REASONS}", found, "reasons in sources.displacement itself")
+            )
+        if findings:
+            raise InputError(findings)
+        return sources
 
     @field_validator("hazards")
     @classmethod

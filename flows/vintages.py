@@ -12,7 +12,10 @@ import geopandas as gpd
 from geodata.options import SourceOptions
 from geodata.schema import Finding, InputError
 
-GROUPS = ("columns", "shelter", "periods", "origins", "reasons")
+GROUPS = (
+    *("columns", "shelter", "periods", "origins", "reasons"),
+    *("level", "unit_column", "households_column", "people_column", "reason_column", "reason_columns", "where"),
+)
 """Options that say which households are counted together."""
 
 
@@ -30,32 +33,32 @@ def groups_digest(options: SourceOptions) -> str:
     return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
 
 
-def refuse_second_vintage(rounds: Iterable[str], cutting: Mapping[str, str], kept: Iterable[Mapping[str, Any]]) -> None:
+def refuse_second_vintage(rounds: Mapping[str, Mapping[str, str]], kept: Iterable[Mapping[str, Any]]) -> None:
     """Raise InputError if a kept run shows one of these rounds cut in another way.
 
-    The same locations counted in two cuttings of the country, or in two groupings, are two
+    The same locations counted in two cuttings of the country, in two groupings or in two places are two
     equations for one unknown: their difference can tell a count that each of them protects.
 
     Parameters
     ----------
-    rounds : days of the rounds, "YYYY-MM-DD", and hashes of their files: either names a round
-    cutting : what the counts were cut by, e.g. {"boundaries": digest, "groups": digest}
+    rounds : day of a round, "YYYY-MM-DD", or hash of its file -> digests of what its counts were cut by,
+        e.g. {"boundaries": digest, "groups": digest}
     kept : receipts of the kept runs
     """
-    mine = set(rounds)
     for receipt in kept:
-        shown = receipt.get("displacement", {})
-        both = sorted(mine & set(shown.get("rounds", ())))
-        other = sorted(name for name, digest in cutting.items() if shown.get("cutting", {}).get(name) != digest)
-        if both and other:
-            run = f"{receipt['run']['as_of']}-{receipt['run']['run_id']}"
-            raise InputError(
-                Finding(
-                    "error",
-                    "sources.displacement",
-                    " and ".join(other),
-                    f"round {both[0]}",
-                    f"other {' and '.join(other)} than in the kept run {run}",
-                    "one cutting for one round: remove that run, or use another --out",
+        shown = receipt.get("displacement", {}).get("rounds", {})
+        for name in sorted(rounds.keys() & set(shown)):
+            before = shown[name] if isinstance(shown, Mapping) else {}
+            other = sorted(cut for cut, digest in rounds[name].items() if before.get(cut) != digest)
+            if other:
+                run = f"{receipt['run']['as_of']}-{receipt['run']['run_id']}"
+                raise InputError(
+                    Finding(
+                        "error",
+                        "sources.displacement",
+                        " and ".join(other),
+                        f"round {name}",
+                        f"other {' and '.join(other)} than in the kept run {run}",
+                        "one cutting for one round: remove that run, or use another --out",
+                    )
                 )
-            )

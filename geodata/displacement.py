@@ -24,13 +24,18 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from .options import DataPath, Options, SourceOptions
-from .placing import Placing, units_at
+from .placing import Placing
+from .rounds import CARRIED_DAYS
 from .schema import Findings, InputError
 from .site_columns import DISPLACED, RETURNEES
-from .site_rows import named_sites, read_round
+from .site_rows import read_round
 
-SUBSETS = ("critical", "camp_or_critical", "protracted", "climate")
-"""Counts of households among ``households`` of a location."""
+SUBSETS = (
+    *("critical", "camp_or_critical"),
+    *("protracted", "settled"),
+    *("climate", "climate_at_most", "not_conflict"),
+)
+"""Counts of households among ``households`` of a location, each line a chain."""
 
 FEW_LOCATIONS = 20
 """Rounds with fewer may hold the same counts twice and be two rounds."""
@@ -98,10 +103,14 @@ class Periods(Options):
 
 
 class Reasons(Options):
-    """Columns of households by reason of displacement; empty where a list does not ask."""
+    """Columns of households by reason of displacement; empty where a list does not ask.
+
+    Whoever is in none of them left for a reason that is not known.
+    """
 
     climate: tuple[str, ...] = ()
     conflict: tuple[str, ...] = ()
+    other: tuple[str, ...] = ()
 
 
 class DtmList(SourceOptions):
@@ -124,9 +133,12 @@ class DtmList(SourceOptions):
         How a location finds its subdistrict.
     sheet : str or None
         Sheet of a workbook; None is the first.
+    max_age_days : int
+        A round is carried for six months at most.
     """
 
     path: DataPath = "."
+    max_age_days: int | None = Field(default=CARRIED_DAYS, ge=0, le=CARRIED_DAYS)
     round_as_of: date | None = None
     rounds: tuple[Round, ...] = ()
     columns: SiteColumns = SiteColumns()
@@ -168,6 +180,10 @@ class DtmList(SourceOptions):
     def files(self, root: Path) -> list[Path]:
         """Files of all rounds that exist."""
         return sorted(path for path in {root / r.path for r in self.all_rounds} if path.is_file())
+
+    def files_aside(self, root: Path) -> list[Path]:
+        """The file with an analyst's decisions."""
+        return [path for path in (root / self.placing.review,) if path.is_file()] if self.placing.review else []
 
     def read(self, root: Path, log: Findings, subdistricts: Any = None) -> dict[date, gpd.GeoDataFrame]:
         """Locations of each round: see `read_sites`."""
@@ -218,10 +234,10 @@ def read_sites(options: DtmList, root: Path, log: Findings) -> dict[date, gpd.Ge
     dict
         Round date -> GeoDataFrame sorted by ``site_id``, EPSG:4326: site_id, name, name_ar,
         governorate, district, subdistrict, given_pcode (str, "" if unknown); households,
-        people, critical, camp_or_critical, protracted, climate, camp, arrived_since (since the
-        round before) (float, whole; NaN where not known); ``origin_<column>``; as_of; geometry
-        (point as corrected, None for a location whose coordinates can be nowhere: it stays in
-        the account and in no unit).
+        people, critical, camp_or_critical, camp, protracted, arrived_since (since the round
+        before), settled (the others), climate, climate_at_most (with those of unknown reason),
+        not_conflict (float, whole; NaN where not known); ``origin_<column>``; as_of; geometry
+        (point as corrected, None for a location whose coordinates can be nowhere).
     """
     read: dict[date, gpd.GeoDataFrame] = {}
     for one in options.all_rounds:
@@ -244,51 +260,6 @@ def _refuse_the_same_round(options: DtmList, read: dict[date, gpd.GeoDataFrame],
             log.error(file=file_of[day], field="round", found=found, expected=f"those of {day}")
 
 
-def place(
-    sites: gpd.GeoDataFrame,
-    subdistricts: gpd.GeoDataFrame,
-    log: Findings,
-    *,
-    file: str = "displacement list",
-    max_stray_share: float = 0.03,
-) -> gpd.GeoDataFrame:
-    """Locations with the subdistrict they lie in.
-
-    A location on a border belongs to the first p-code of the two, so that it counts once.
-    Locations outside every polygon are listed by id and name and stay without p-code.
-
-    Parameters
-    ----------
-    sites : GeoDataFrame
-        One round of `read_sites`.
-    subdistricts : GeoDataFrame
-        The subdistricts table, EPSG:4326.
-    log : Findings
-        An error is noted if more than ``max_stray_share`` lie outside: then the boundaries are
-        another country's or the coordinates are.
-    file : str
-        Name of the list in findings.
-    max_stray_share : float
-        0 to 1.
-
-    Returns
-    -------
-    GeoDataFrame
-        ``sites`` with ``pcode`` (str, None outside), same rows and order.
-    """
-    placed = sites.assign(pcode=units_at(sites.geometry, subdistricts))
-    outside = sites.geometry.notna() & placed["pcode"].isna()
-    if not outside.any():
-        return placed
-    found = f"{int(outside.sum())} of {len(sites)} locations outside every polygon: {named_sites(sites[outside])}"
-    if outside.sum() > max_stray_share * len(sites):
-        log.error(file=file, field="coordinates", found=found, expected=f"at most {max_stray_share:.0%} outside")
-    else:
-        action = "counted in no subdistrict"
-        log.warning(file=file, field="coordinates", found=found, expected="points in a subdistrict", action=action)
-    return placed
-
-
 def count_by_unit(sites: gpd.GeoDataFrame, pcodes: Iterable[str]) -> pd.DataFrame:
     """Exact counts per subdistrict: for `models.protection.protect`, and never to be published.
 
@@ -306,8 +277,7 @@ def count_by_unit(sites: gpd.GeoDataFrame, pcodes: Iterable[str]) -> pd.DataFram
     Returns
     -------
     DataFrame
-        Index pcode as given: households, critical, camp_or_critical, protracted, climate, people
-        (float, exact).
+        Index pcode as given: households, `SUBSETS`, people (float, exact).
     """
     names = ["households", *SUBSETS, "people"]
     units = pd.Index(list(pcodes), name="pcode")
@@ -319,11 +289,34 @@ def count_by_unit(sites: gpd.GeoDataFrame, pcodes: Iterable[str]) -> pd.DataFram
     return counts.mask(unknown | np.broadcast_to(never_asked.to_numpy(), unknown.shape)).rename_axis(index="pcode")
 
 
+def count_by_origin(sites: gpd.GeoDataFrame, pcodes: Iterable[str]) -> pd.DataFrame:
+    """Exact households per subdistrict and place of origin: for `models.protection`, and never to be published.
+
+    Parameters
+    ----------
+    sites : GeoDataFrame
+        One round, placed.
+    pcodes : iterable of str
+        Every subdistrict.
+
+    Returns
+    -------
+    DataFrame
+        Index pcode as given, a column per origin as the list names it (float); an origin that is not known at a
+        location counts nobody there.
+    """
+    names = [str(c) for c in sites if str(c).startswith("origin_")]
+    inside = sites[sites["pcode"].notna()]
+    counts = inside[names].groupby(inside["pcode"].astype(str)).sum()
+    counts = counts.reindex(pd.Index(list(pcodes), name="pcode"), fill_value=0.0)
+    return counts.rename(columns=lambda name: name.removeprefix("origin_"))
+
+
 def account(sites: gpd.GeoDataFrame) -> dict[str, int]:
     """Households and locations of one placed round, accounted for: inside + outside + dropped = total.
 
-    ``dropped`` have coordinates that can be nowhere, ``outside`` lie in no polygon. Few locations
-    can stand behind these two: they are exact figures and belong under ``--restricted``.
+    ``inside`` are in a subdistrict, whatever placed them; of the others ``dropped`` have coordinates that can be
+    nowhere. Few locations can stand behind these two: they are exact figures and belong under ``--restricted``.
 
     Returns
     -------
@@ -331,8 +324,8 @@ def account(sites: gpd.GeoDataFrame) -> dict[str, int]:
         households_total, households_inside, households_outside, households_dropped and the
         same for locations.
     """
-    dropped = sites.geometry.isna()
-    inside = ~dropped & sites["pcode"].notna()
-    parts = {"total": dropped | ~dropped, "inside": inside, "outside": ~dropped & ~inside, "dropped": dropped}
+    inside = sites["pcode"].notna()
+    dropped = ~inside & sites.geometry.isna()
+    parts = {"total": inside | ~inside, "inside": inside, "outside": ~inside & ~dropped, "dropped": dropped}
     households = {f"households_{k}": int(sites["households"][chosen].sum()) for k, chosen in parts.items()}
-    return households | {f"locations_{k}": int(chosen.sum()) for k, chosen in parts.items()}
+    return households | {f"locations_{k}": int(sites["site_id"][chosen].nunique()) for k, chosen in parts.items()}

@@ -23,7 +23,7 @@ from .name_ladder import MIN_LEAD, MIN_SCORE, NO_NAME, SCORES, Candidate, Match,
 from .options import DataPath, Options, require_file
 from .place_names import is_arabic_script, kurdish_form
 from .placing import Ladders, Placing
-from .review import NOWHERE, Key, Question, read_review
+from .review import NOWHERE, Key, Question, Review, ask, read_review
 from .schema import Findings
 from .sheets import clean_text, listed
 
@@ -162,22 +162,20 @@ def fill_names(
     subdistricts : DataFrame, the subdistricts table
     options : Gazetteer
     root : Path, the data folder
-    log : Findings, told how many names of the gazetteer no rule could place
+    log : Findings, told which names of the gazetteer no rule could place
     language : str
     """
     levels = {"": subdistricts.index.to_series(), **{f"adm{n}_": subdistricts[f"adm{n}_pcode"] for n in (1, 2)}}
-    review = root / options.review if options.review else None
+    file = options.review or f"review/names_{language}.csv"
     every = set().union(*(codes for codes in levels.values()))
-    decisions = read_review(review, options.review or "", every, log) if review else {}
+    decisions = read_review(root / file, file, every, log) if options.review else {}
     names = read_gazetteer(options, root, log)
     found = join_names(names, subdistricts, options, log, language=language, decisions=decisions)
     for level, codes in levels.items():
         column = f"{level}name_{language}"
         own = subdistricts[column]
         subdistricts[column] = own.where(own != "", codes.map(found.table["name"]).fillna("")).astype("object")
-    if found.questions:
-        told = f"{len(found.questions)} names that mean none of ours surely ({listed(q.name for q in found.questions)})"
-        log.add("note", file=options.path, field="names", found=told, expected="a decision in the review file")
+    ask(Review(file, tuple(found.questions), decisions, bool(options.review)), log)
 
 
 def write_names(path: Path, table: pd.DataFrame, language: str = "ckb") -> None:

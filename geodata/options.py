@@ -66,6 +66,10 @@ class SourceOptions(Options):
         """Files this source is read from, sorted, for hashing; only those that exist."""
         return [path for path in (root / self.path,) if path.is_file()]
 
+    def files_aside(self, root: Path) -> list[Path]:
+        """Files that steer how the values are understood, such as decisions on names; only those that exist."""
+        return []
+
     def read(self, root: Path, log: Findings, subdistricts: Any = None) -> Any:
         """Values of this source; what is found on the way goes to `log`.
 

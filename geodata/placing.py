@@ -22,7 +22,12 @@ from .sheets import listed
 PLACED_BY = ("pcode", "point", "name", "decision", "")
 """What decided on the unit of a location; "" where nothing could."""
 
-PARTS = (("critical", "camp_or_critical"), ("protracted",), ("climate",), ("arrived_since",))
+PARTS = (
+    ("critical", "camp_or_critical"),
+    ("protracted", "settled"),
+    ("climate", "climate_at_most", "not_conflict"),
+    ("arrived_since",),
+)
 """Chains of counts among the households, each a part of the next and all of the households."""
 
 _UNSURE_STEPS = ("kurdish", "fuzzy")  # not enough for a village that may merely sound like a subdistrict
@@ -144,7 +149,7 @@ def place_sites(
     at_point = units_at(sites.geometry, subdistricts)
     pcode, by = at_point.copy(), pd.Series(np.where(at_point.notna(), "point", ""), index=sites.index, dtype=object)
     if "given_pcode" in sites:
-        agreed = _agreed_pcodes(sites, subdistricts, options, log, file)
+        agreed = _agreed_pcodes(sites, at_point, subdistricts, options, log, file)
         pcode[agreed], by[agreed] = sites["given_pcode"][agreed], "pcode"
     score = pd.Series(1.0, index=sites.index).where(by != "", np.nan)
     open_rows = sites[by == ""]
@@ -165,6 +170,28 @@ def place_sites(
     placed = sites.assign(pcode=pcode.astype(object), placed_by=by, place_score=score)
     _tell_of_names(placed, subdistricts, log, file)
     return Placed(placed, questions)
+
+
+def refuse_strays(placed: gpd.GeoDataFrame, log: Findings, *, file: str, max_stray_share: float) -> None:
+    """An error if more of the points lie in no unit than can be mistakes: the boundaries are another country's, or the
+    coordinates are. Locations are named by id and name.
+
+    Parameters
+    ----------
+    placed : GeoDataFrame of `place_sites`
+    log : Findings
+    file : str
+    max_stray_share : float, 0 to 1
+    """
+    outside = placed.geometry.notna() & ~placed["placed_by"].isin(["point", "pcode"])
+    if not outside.any():
+        return
+    found = f"{int(outside.sum())} of {len(placed)} locations outside every polygon: {_named(placed[outside])}"
+    if outside.sum() > max_stray_share * len(placed):
+        log.error(file=file, field="coordinates", found=found, expected=f"at most {max_stray_share:.0%} outside")
+    else:
+        action = "placed by name or by decision, or counted in no subdistrict"
+        log.warning(file=file, field="coordinates", found=found, expected="points in a subdistrict", action=action)
 
 
 def share_by_error(
@@ -236,7 +263,12 @@ def whole_shares(totals: np.ndarray, weights: np.ndarray, group: np.ndarray) -> 
 
 
 def _agreed_pcodes(
-    sites: gpd.GeoDataFrame, subdistricts: gpd.GeoDataFrame, options: Placing, log: Findings, file: str
+    sites: gpd.GeoDataFrame,
+    at_point: pd.Series,
+    subdistricts: gpd.GeoDataFrame,
+    options: Placing,
+    log: Findings,
+    file: str,
 ) -> pd.Series:
     """True where the p-code given is one of ours and the point, if there is one, lies in its unit or near it."""
     given = sites["given_pcode"].fillna("")
@@ -246,9 +278,9 @@ def _agreed_pcodes(
         action = "placed by point or name"
         log.warning(file=file, field="p-code", found=found, expected="p-codes of the boundary file", action=action)
     agreed = known.copy()
-    for row in sites.index[known & sites.geometry.notna()]:
-        shape, point = subdistricts.geometry[given[row]], sites.geometry[row]
-        agreed[row] = _km_apart(point, shape) <= options.pcode_tolerance_km
+    elsewhere = known & sites.geometry.notna() & (at_point != given)
+    km = _km_apart(sites.geometry[elsewhere], subdistricts.geometry.reindex(given[elsewhere]))
+    agreed[elsewhere] = km <= options.pcode_tolerance_km
     if (against := known & ~agreed).any():
         found = f"p-codes more than {options.pcode_tolerance_km:g} km from the point, at {_named(sites[against])}"
         log.warning(
@@ -257,13 +289,18 @@ def _agreed_pcodes(
     return agreed
 
 
-def _km_apart(point: shapely.Point, shape: shapely.Geometry) -> float:
-    """Distance in km on a plane that touches the ground at the point."""
-    if shape.intersects(point):
-        return 0.0
-    scale = np.array([KM_PER_DEGREE * np.cos(np.radians(point.y)), KM_PER_DEGREE])
-    near, far = (shapely.transform(g, lambda xy: xy * scale) for g in (point, shape))
-    return float(shapely.distance(near, far))
+def _km_apart(points: gpd.GeoSeries, shapes: gpd.GeoSeries) -> np.ndarray:
+    """Distance of each point to its shape, km: exact nearby, where it decides, and rough far away.
+
+    Mercator keeps angles, so near a point its plane is the ground, drawn larger by 1 / cos(latitude).
+    """
+    flat = [shapely.transform(g.to_numpy(), _mercator) for g in (points, shapes)]
+    return KM_PER_DEGREE * np.cos(np.radians(points.y.to_numpy())) * shapely.distance(*flat)
+
+
+def _mercator(degrees: np.ndarray) -> np.ndarray:
+    lon, lat = degrees.T
+    return np.column_stack([lon, np.degrees(np.arcsinh(np.tan(np.radians(lat))))])
 
 
 # ------------------------------------------------------------------ names

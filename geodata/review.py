@@ -13,7 +13,7 @@ import io
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from .name_ladder import Match
 from .options import require_columns
@@ -56,8 +56,33 @@ class Question:
         return self.source, self.row, self.name
 
 
+@dataclass(frozen=True)
+class Review:
+    """What one source has to ask, and what was decided before.
+
+    Parameters
+    ----------
+    file : str, the review file that the next run reads, relative to the data folder
+    questions : tuple of Question, those without a decision
+    decisions : mapping of `read_review`
+    declared : bool, the country file names the file
+    """
+
+    file: str
+    questions: tuple[Question, ...]
+    decisions: Mapping[Key, str]
+    declared: bool = True
+
+    @property
+    def name(self) -> str:
+        """Of the file, wherever it lies."""
+        return PurePosixPath(self.file).name
+
+
 def write_review(path: Path, questions: Iterable[Question], decided: Mapping[Key, str] | None = None) -> None:
-    """Write every question once, sorted, with the decisions that stand. The same questions give the same bytes.
+    """Write every question once, sorted, and every decision that stands. The same questions give the same bytes.
+
+    Decisions without a question are kept: the file is copied over the one that holds them.
 
     Parameters
     ----------
@@ -68,11 +93,12 @@ def write_review(path: Path, questions: Iterable[Question], decided: Mapping[Key
     text = io.StringIO(newline="")
     out = csv.writer(text, lineterminator="\r\n")
     out.writerow(COLUMNS)
-    for key, question in sorted({q.key: q for q in questions}.items()):
+    settled = {key: Question(*key, "", Match("", "", 0.0, "decided")) for key in decided or {}}
+    for key, question in sorted((settled | {q.key: q for q in questions}).items()):
         nearest = [(c.code, c.name, f"{c.score:.2f}") for c in question.match.candidates[:CANDIDATES]]
         flat = [cell for candidate in nearest for cell in candidate] + [""] * 3 * (CANDIDATES - len(nearest))
         cells = [*key, question.within, question.match.why, *flat, (decided or {}).get(key, "")]
-        out.writerow([_inert(cell) for cell in cells])
+        out.writerow([inert(cell) for cell in cells])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.getvalue().encode("utf-8-sig"))
 
@@ -118,29 +144,25 @@ def read_review(path: Path, file: str, codes: Iterable[str], log: Findings) -> d
     return decisions
 
 
-def note_open(questions: Iterable[Question], file: str, log: Findings, *, strict: bool) -> None:
-    """Say which names still wait for a decision: an error under strict, else a warning.
+def ask(review: Review, log: Findings) -> None:
+    """Keep what a source asks in its log, and say which names wait and what to do; the run counts them as gaps.
 
     Parameters
     ----------
-    questions : iterable of Question, those without a decision
-    file : str, the review file
+    review : Review
     log : Findings
-    strict : bool
     """
-    waiting = sorted({q.key: q for q in questions}.values(), key=lambda q: q.key)
+    log.reviews.append(review)
+    waiting = sorted({q.key: q for q in review.questions}.values(), key=lambda q: q.key)
     if not waiting:
         return
-    field = "column 'decision'"
-    found = f"none for {len(waiting)} rows: {listed(f'{q.row} {q.name}'.strip() for q in waiting)}"
-    if strict:
-        log.error(file=file, field=field, found=found, expected="a decision in every row (--strict)")
-    else:
-        action = "counted in no subdistrict until decided"
-        log.warning(file=file, field=field, found=found, expected="a decision in every row", action=action)
+    found = f"none for {len(waiting)} names: {listed(f'{q.row} {q.name}'.strip() for q in waiting)}"
+    action = f"left out until decided; a run writes review/{review.name}: copy it to {review.file} in the data folder"
+    action += "" if review.declared else f', and put review = "{review.file}" into the country file'
+    log.warning(file=review.file, field="column 'decision'", found=found, expected="a decision", action=action)
 
 
-def _inert(cell: str) -> str:
+def inert(cell: str) -> str:
     """A cell no spreadsheet will evaluate: what begins like a formula gets a quote before it."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
 

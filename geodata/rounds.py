@@ -29,7 +29,8 @@ PARTS = ("both", "moved_in", "moved_out", "born", "closed", "newly_assessed", "n
 WORDS = ("comparable", "relocation", "coverage_changed")
 """May a change be told as one of displacement? As a move from places that closed; not at all."""
 
-CARRIED_MONTHS = 6
+CARRIED_DAYS = 184
+"""Days for which a round is carried on: six months, from the end of a month to the end of another."""
 
 _INFERRED_FROM = 3  # locations of a district that all come or go at once before coverage is thought to have changed
 
@@ -218,7 +219,7 @@ def published_change(before: pd.DataFrame, after: pd.DataFrame, words: pd.Series
     return pd.DataFrame({"change": told, "change_status": status, "comparability": word})
 
 
-def speaks_at(rounds: Iterable[date], end: date, months: int = CARRIED_MONTHS) -> tuple[date | None, Status]:
+def speaks_at(rounds: Iterable[date], end: date, days: int = CARRIED_DAYS) -> tuple[date | None, Status]:
     """The round that speaks at the end of a month, never one after it, and whether it is too old to.
 
     >>> speaks_at([date(2019, 2, 28), date(2019, 8, 31)], date(2020, 2, 29))
@@ -232,8 +233,7 @@ def speaks_at(rounds: Iterable[date], end: date, months: int = CARRIED_MONTHS) -
     if not known:
         return None, Status.input_missing
     last = max(known)
-    limit = pd.Timestamp(last) + pd.DateOffset(months=months) + pd.offsets.MonthEnd(0)
-    return last, Status.ok if pd.Timestamp(end) <= limit else Status.stale
+    return last, Status.ok if (end - last).days <= days else Status.stale
 
 
 def rounds_after(rounds: Iterable[date], issued: date) -> list[date]:

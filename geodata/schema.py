@@ -101,6 +101,7 @@ class Findings:
     def __init__(self, source: str):
         self.source = source
         self.items: list[Finding] = []
+        self.reviews: list[Any] = []  # what an analyst has to decide on: `geodata.review.Review`
 
     def add(
         self,

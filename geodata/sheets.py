@@ -28,6 +28,9 @@ SHOWN = 10
 MAX_UNPACKED_BYTES = 4 * 2**30
 """A workbook that unpacks to more is no table of locations but an attack or an accident."""
 
+MAX_WORKBOOK_BYTES = 100 * 2**20
+"""A list of 100,000 locations has about 20 MB; a workbook of five times as much holds something else."""
+
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _BLANK = re.compile(r"\s+")
 # Control characters, and the marks that reorder the text after them. The plain direction
@@ -196,6 +199,10 @@ def _without_separators(decimal_comma: bool) -> Callable[[str], str]:
 
 def _is_workbook(path: Path, file: str, log: Findings) -> bool:
     """True for a sound XLSX, False for what may be a CSV; InputError for anything else."""
+    size = path.stat().st_size
+    if path.suffix.lower() in (".xlsx", ".xlsm") and size > MAX_WORKBOOK_BYTES:
+        expected = f"a workbook of at most {MAX_WORKBOOK_BYTES // 2**20} MB, or a CSV table"
+        raise log.fail(file=file, field="file", found=f"{size // 2**20} MB", expected=expected)
     with path.open("rb") as opened:
         head = opened.read(4096)
     named_workbook = path.suffix.lower() in (".xlsx", ".xlsm")

@@ -19,6 +19,8 @@ from .site_columns import find_columns, lift_header
 if TYPE_CHECKING:
     from .displacement import DtmList, Round, SiteColumns
 
+REASONS = ("climate", "conflict", "other")
+
 _TOTALS = re.compile(r"\s*(grand\s+|sub-?)?totals?\b|\s*(المجموع|الاجمالي|الإجمالي)", re.IGNORECASE)
 _TWIN = re.compile(r"\.\d+$")
 _LOCATIONS_IN_TOTALS = re.compile(r"locations?\s*:?\s*([\d,]+)", re.IGNORECASE)
@@ -69,6 +71,7 @@ def _groups(options: DtmList, as_of: date) -> dict[str, tuple[str, ...]]:
         "arrived_since": options.recent_columns(as_of),
         "climate": options.reasons.climate,
         "conflict": options.reasons.conflict,
+        "other": options.reasons.other,
         "origin": options.origins,
     }
 
@@ -286,12 +289,12 @@ def _sum_groups(
     people = options.columns.people
     by_factor = households * options.people_per_household
     sums = {name: _row_sum(counts, columns) for name, columns in groups.items()}
-    both_reasons = _row_sum(counts, (*groups["climate"], *groups["conflict"]))
+    all_reasons = _row_sum(counts, (*groups["climate"], *groups["conflict"], *groups["other"]))
     among = {
-        name: sums[name]
-        for name in ("critical", "camp", "camp_or_critical", "protracted", "arrived_since", "climate", "conflict")
+        name: sums[name] for name in ("critical", "camp", "camp_or_critical", "protracted", "arrived_since", *REASONS)
     }
-    for name, part in {**among, "climate and conflict": both_reasons}.items():
+    among["protracted and arrived since"] = _row_sum(counts, (*groups["protracted"], *groups["arrived_since"]))
+    for name, part in {**among, "all reasons": all_reasons}.items():
         if (over := part > households).any():
             found = f"more households in {name} than at the location"
             log.error(file=file, field=rows(over.index[over]), found=found, expected="a part of the households")
@@ -307,6 +310,10 @@ def _sum_groups(
     named = {
         name: sums[name] for name in ("critical", "camp_or_critical", "protracted", "climate", "camp", "arrived_since")
     }
+    # Who came lately, and who fled another reason, are told by the others: two parts of one whole would tell more.
+    named["settled"] = households - sums["arrived_since"]
+    named["not_conflict"] = households - sums["conflict"]
+    named["climate_at_most"] = named["not_conflict"] - (sums["other"] if groups["other"] else 0.0)
     return sites.assign(households=households, people=counts[people] if people else by_factor, **named, **origins)
 
 

@@ -33,7 +33,7 @@ def demo_run(demo_out: Path) -> Path:
     return folder
 
 
-SMALL = {"sources": ("rain", "residents", "displacement"), "hazards": ("drought",)}
+SMALL = {"sources": ("rain", "residents", "displacement", "returnees"), "hazards": ("drought",)}
 """What the small country file keeps: enough for every stage and every kind of product."""
 
 LEFT_OUT = ("indicators", "water_demand", "water_balance")

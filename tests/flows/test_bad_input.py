@@ -361,16 +361,18 @@ def test_a_full_disk_is_told(synthetic_inputs, small_disk):
 def test_one_round_is_not_published_in_two_cuttings():
     """The same households in two cuttings of the country, or in two groupings, could be told apart."""
     one, other = boundaries_digest(square_subdistricts(4)), boundaries_digest(square_subdistricts(9))
-    shown = {"rounds": ["2024-02-29", "f1e"], "cutting": {"boundaries": one, "groups": "a"}}
+    cut = {"boundaries": one, "groups": "a", "places": "p"}
+    shown = {"rounds": {"2024-02-29": cut, "f1e": cut | {"day": "2024-02-29"}}}
     kept = [{"run": {"as_of": "2024-03", "run_id": "0123456789"}, "displacement": shown}]
-    refuse_second_vintage(["2024-02-29"], {"boundaries": one, "groups": "a"}, kept)
-    refuse_second_vintage(["2023-09-30"], {"boundaries": other, "groups": "b"}, kept)
-    with pytest.raises(InputError, match=r"2024-02-29.*other boundaries"):
-        refuse_second_vintage(["2024-02-29"], {"boundaries": other, "groups": "a"}, kept)
-    with pytest.raises(InputError, match=r"other groups"):
-        refuse_second_vintage(["2024-02-29"], {"boundaries": one, "groups": "b"}, kept)
-    with pytest.raises(InputError, match=r"round f1e"):  # the same file under another date
-        refuse_second_vintage(["2024-03-31", "f1e"], {"boundaries": other, "groups": "a"}, kept)
+    refuse_second_vintage({"2024-02-29": cut}, kept)
+    refuse_second_vintage({"2023-09-30": {"boundaries": other, "groups": "b"}}, kept)
+    for name, digest in (("boundaries", other), ("groups", "b"), ("places", "q")):
+        with pytest.raises(InputError, match=rf"2024-02-29.*other {name} than"):
+            refuse_second_vintage({"2024-02-29": cut | {name: digest}}, kept)
+    with pytest.raises(InputError, match=r"round f1e.*other day"):  # the same file under another date
+        refuse_second_vintage({"2024-03-31": cut, "f1e": cut | {"day": "2024-03-31"}}, kept)
+    with pytest.raises(InputError, match="other boundaries"):  # a receipt of an older Wadi does not say how it cut
+        refuse_second_vintage({"2024-02-29": cut}, [kept[0] | {"displacement": {"rounds": ["2024-02-29"]}}])
 
 
 @pytest.mark.prefect

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from shapely.geometry import box
 
-from geodata.displacement import DtmIdpList, account, count_by_unit, place, read_sites
-from geodata.schema import Findings, InputError
+from geodata.displacement import DtmIdpList, account, count_by_unit, read_sites
+from geodata.placing import Placing, place_sites, refuse_strays
+from geodata.schema import SUBDISTRICT_COLUMNS, Findings, InputError
 from models.protection import account_is_safe, protect
 
 ROUND = date(2019, 8, 31)
@@ -30,6 +31,14 @@ SUBDISTRICTS = gpd.GeoDataFrame(
     geometry=[box(43, 36, 44, 37), box(44, 36, 45, 37), box(45, 36.5, 45.5, 37)],
     crs="EPSG:4326",
 )
+
+
+def place(sites, units, log, *, max_stray_share=0.03):
+    """Placed by their points alone: the units have no names."""
+    nameless = units.assign(**dict.fromkeys(SUBDISTRICT_COLUMNS, ""))
+    found = place_sites(sites, nameless, Placing(), log, file="list").sites
+    refuse_strays(found, log, file="list", max_stray_share=max_stray_share)
+    return found
 
 
 def site(number, households, lon=43.5, lat=36.5, *, name="Qadish", critical=0, old=0):

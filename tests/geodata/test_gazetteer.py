@@ -182,7 +182,9 @@ def test_the_country_file_of_iraq_fills_sorani_names_and_changes_no_other(real, 
     assert filled["name_ckb"].to_dict() == found.table["name"].reindex(cod.index).fillna("").to_dict()
     others = [c for c in cod.columns if not c.endswith("ckb") and c != "geometry"]
     pd.testing.assert_frame_equal(pd.DataFrame(filled[others]), pd.DataFrame(cod[others]))
-    assert [f.severity for f in log.items] == ["note"] * 4
+    assert [f.severity for f in log.items] == ["note"] * 3 + ["warning"]
+    (review,) = log.reviews
+    assert (review.file, len(review.questions)) == ("review/names_ckb.csv", len(found.questions))
 
 
 def test_a_name_that_the_table_has_is_never_replaced(tmp_path):

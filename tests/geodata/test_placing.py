@@ -18,8 +18,8 @@ from geodata.displacement import DtmIdpList, read_sites
 from geodata.name_ladder import Candidate, Match, ladder_of
 from geodata.placement import KM_PER_DEGREE
 from geodata.placing import Ladders, Placing, place_sites, share_by_error, units_at, whole_shares
-from geodata.review import COLUMNS, NOWHERE, Question, note_open, read_review, write_review
-from geodata.schema import Findings, InputError
+from geodata.review import COLUMNS, NOWHERE, Question, Review, ask, read_review, write_review
+from geodata.schema import Findings
 
 IRAQ = Path(__file__).resolve().parents[2] / "flows" / "config" / "iraq.toml"
 
@@ -209,19 +209,28 @@ def test_a_name_changed_since_is_a_new_question():
     assert len(found.questions) == 1
 
 
-def test_an_empty_decision_stays_open_and_is_refused_under_strict(tmp_path):
+def test_an_empty_decision_stays_open_and_the_finding_says_where_to_copy_the_file(tmp_path):
     decisions, _, _ = review(tmp_path, QUESTION)
     assert decisions == {}
     log = Findings("sources.x")
-    note_open([QUESTION], "names.csv", log, strict=False)
-    assert [f.severity for f in log.items] == ["warning"]
-    log.stop()
-    note_open([QUESTION], "names.csv", log, strict=True)
-    with pytest.raises(InputError, match="none for 1 rows: s0 As-Salam"):
-        log.stop()
-    nothing = Findings("x")
-    note_open([], "names.csv", nothing, strict=True)
-    assert nothing.items == []
+    ask(Review("review/names.csv", (QUESTION, QUESTION), {}), log)
+    (told,) = log.items
+    assert (told.severity, told.file) == ("warning", "review/names.csv")
+    assert told.found == "none for 1 names: s0 As-Salam"
+    assert "copy it to review/names.csv in the data folder" in told.action
+    assert len(log.reviews) == 1
+
+
+def test_where_the_country_file_names_no_review_file_the_finding_says_what_to_put_into_it():
+    log = Findings("sources.x")
+    ask(Review("review/names.csv", (QUESTION,), {}, declared=False), log)
+    assert 'put review = "review/names.csv" into the country file' in log.items[0].action
+
+
+def test_no_open_question_is_no_finding():
+    log = Findings("x")
+    ask(Review("review/names.csv", (), {QUESTION.key: "P2"}), log)
+    assert log.items == []
 
 
 def test_a_decision_that_is_no_p_code_is_an_error(tmp_path):
@@ -243,10 +252,12 @@ def test_no_review_file_is_no_decision(tmp_path):
     assert read_review(tmp_path / "none.csv", "none.csv", UNITS.index, Findings("r")) == {}
 
 
-def test_decisions_survive_the_next_writing(tmp_path):
+def test_decisions_survive_the_next_writing_with_and_without_their_question(tmp_path):
+    """The file is copied over the one that holds the decisions: none may be lost on the way."""
     decisions, _, path = review(tmp_path, QUESTION, decide="P2")
-    write_review(path, [QUESTION], decisions)
-    assert read_review(path, "names.csv", UNITS.index, Findings("r")) == decisions
+    for questions in ([QUESTION], []):
+        write_review(path, questions, decisions)
+        assert read_review(path, "names.csv", UNITS.index, Findings("r")) == decisions
 
 
 @pytest.mark.parametrize("name", ['=HYPERLINK("http://x")', "+1", "@sum", "-2", '<b>"a", b</b>'])

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from shapely.geometry import Point, box
 
 from geodata.boundaries import BoundaryOptions, read_boundaries
-from geodata.displacement import DtmIdpList, place, read_sites
-from geodata.placing import units_at
+from geodata.displacement import DtmIdpList, read_sites
+from geodata.placing import Placing, place_sites, units_at
 from geodata.rounds import (
     PARTS,
     STATUSES,
@@ -255,7 +255,8 @@ def test_the_camp_of_the_synthetic_country_closes_without_a_phantom_increase(syn
     units = read_boundaries(BoundaryOptions.model_validate(config["boundaries"]), synthetic_inputs, Findings("b"))
     options = DtmIdpList.model_validate(config["sources"]["displacement"])
     log = Findings("s")
-    rounds = [place(s, units, log) for s in read_sites(options, synthetic_inputs, log).values()]
+    listed = read_sites(options, synthetic_inputs, log).values()
+    rounds = [place_sites(sites, units, Placing(), log, file="list").sites for sites in listed]
     panel = compare_rounds(rounds[-2], rounds[-1], units)
     closed = panel[panel["status"] == "closed"]
     assert closed["households_before"].max() > 100
