@@ -122,6 +122,6 @@ def _doubt(
         odds = class_probabilities(spoken["index"], out[f"{name}_sd"], out[f"{name}_sd_status"])["class_probability"]
         for rank, word in enumerate(CLASSES, start=1):
             worse = odds.sel(drought_class=slice(rank, None)).sum("drought_class", skipna=False)
-            label = {"units": "1", "long_name": f"probability that it is at least a {word} drought"}
+            label = {"units": "1", "long_name": f"probability that the drought is {word} or worse"}
             out |= beside_index(f"{name}_probability_{word}", worse.assign_attrs(label), spoken["status"])
     return out
