@@ -2,7 +2,8 @@
 
 Schema of what is read (DataFrame), key (day, code, reason, origin):
 day: datetime64, the day the round speaks about; code: text, a unit of the boundary file at the declared level;
-reason: one of `REASONS`; origin: text, "" where not told; households and people: whole numbers of 0 or more (float).
+reason: one of `REASONS`; origin: text, "" where not told; households and people: whole numbers of 0 or more (float),
+NaN where a cell is empty: not known, which is not 0.
 Schema of a table in: CSV or XLSX with a row per unit, round and, where asked, reason and origin; units by p-code or
 name; counts in digits of any script; no geometry, so no CRS.
 """
@@ -42,6 +43,8 @@ DTM_REASONS: Mapping[str, Reason] = {
 }
 """DTM's words. Its natural disasters hold earthquakes too: a country that had one declares its own words."""
 
+_COUNT = "a count, 0 where nobody is"
+
 
 class DisplacementTable(UnitColumns):
     """Reader "displacement_table": counts by unit, through the mapping of columns that the country file gives.
@@ -59,7 +62,7 @@ class DisplacementTable(UnitColumns):
     reasons : dict
         Their word -> climate, conflict, other or unknown; compared without case. A word that is not there is an error.
     reason_columns : dict
-        Instead: column of households -> reason.
+        Instead: column of households -> reason. Of an empty cell the count is not known.
     origin_column : str or None
     where : dict
         Column -> the value that rows to be read have in it.
@@ -202,8 +205,8 @@ def read_displacement_table(
 def counts_by_reason(table: pd.DataFrame, codes: pd.Index) -> pd.DataFrame:
     """Households of each round and unit by reason, for `models.protection.protect`, and never to be published.
 
-    A unit without a row has none of those displaced: the table covers the country. Where no row of a round tells a
-    reason the reasons are not known (NaN), which is not 0.
+    A unit without a row has none of those displaced: the table covers the country. A count that the table leaves empty
+    is not known (NaN), and no sum with it is. Where no row of a round tells a reason the reasons are not known either.
 
     Parameters
     ----------
@@ -218,10 +221,11 @@ def counts_by_reason(table: pd.DataFrame, codes: pd.Index) -> pd.DataFrame:
     """
     days = pd.Index(table["day"].unique(), name="day").sort_values()
     every = pd.MultiIndex.from_product([days, codes], names=["day", "code"])
-    wide = table.pivot_table(index=["day", "code"], columns="reason", values="households", aggfunc="sum")
-    wide = wide.reindex(index=every, columns=list(REASONS)).fillna(0.0)
+    wide = _sums(table, ["day", "code", "reason"])["households"].unstack("reason", fill_value=0.0)
+    for axis, labels in enumerate((every, list(REASONS))):
+        wide = wide.reindex(labels, axis=axis, fill_value=0.0)
     counts = wide.rename_axis(columns=None)
-    counts.insert(0, "households", counts.sum(axis=1))
+    counts.insert(0, "households", counts.sum(axis=1, skipna=False))
     counts["climate_at_most"] = counts["climate"] + counts["mixed"] + counts["unknown"]
     told = table.groupby("day")["reason"].agg(lambda r: (r != "unknown").any()).reindex(days)
     silent = counts.index.get_level_values("day").isin(days[~told.to_numpy(dtype=bool)])
@@ -286,7 +290,10 @@ def _read(options: DisplacementTable, frame: pd.DataFrame, log: Findings, subdis
             for column, reason in options.reason_columns.items()
         ]
         table = pd.concat(parts).assign(people=np.nan)
-        table = table[table["households"].notna()]
+        for column in options.reason_columns:
+            if (unread := one_column(frame, column).isna()).any():
+                where = f"column {column!r}, {rows(unread.index[unread])}"
+                log.warning(file=file, field=where, found="an empty cell", expected=_COUNT, action="not known, not 0")
     else:
         said = _text(frame, options.reason_column, file, log)
         counts = _counts(frame, options, log)
@@ -294,8 +301,13 @@ def _read(options: DisplacementTable, frame: pd.DataFrame, log: Findings, subdis
     table = _once(table, options, log)
     log.stop()
     table = _households_and_people(table, options, log)
-    by = ["day", "code", "reason", "origin"]
-    return table.groupby(by, as_index=False)[["households", "people"]].sum().sort_values(by, ignore_index=True)
+    return _sums(table, ["day", "code", "reason", "origin"]).reset_index()
+
+
+def _sums(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Households and people by key, sorted; with an unknown part no sum is known."""
+    parts = table.groupby(by)[["households", "people"]]
+    return parts.sum().where(parts.count().eq(parts.size(), axis=0))
 
 
 def _chosen(frame: pd.DataFrame, options: DisplacementTable, log: Findings) -> pd.DataFrame:
@@ -336,7 +348,7 @@ def _counts(frame: pd.DataFrame, options: DisplacementTable, log: Findings) -> d
     unread = frame[lead].isna()
     if unread.any():
         where = f"column {lead!r}, {rows(unread.index[unread])}"
-        log.error(file=options.path, field=where, found="an empty cell", expected="a count, 0 where nobody is")
+        log.error(file=options.path, field=where, found="an empty cell", expected=_COUNT)
     return counts
 
 
@@ -379,7 +391,7 @@ def _once(table: pd.DataFrame, options: DisplacementTable, log: Findings) -> pd.
 def _households_and_people(table: pd.DataFrame, options: DisplacementTable, log: Findings) -> pd.DataFrame:
     factor = options.people_per_household
     households, people = table["households"], table["people"]
-    if households.isna().all():
+    if households.isna().all() and people.notna().any():
         told = f"people alone, {factor:g} to a household"
         action = "households derived, rounded half up"
         log.add("note", file=options.path, field="households", found=told, expected="households", action=action)

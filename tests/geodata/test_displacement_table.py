@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from geodata.displacement_table import DisplacementTable, DtmApi, HdxHapiIdps, counts_by_reason
 from geodata.schema import Findings, InputError
+from models.protection import protect
 
 COMMON = {
     "label": {"en": "Displaced"},
@@ -88,8 +89,8 @@ def test_columns_by_reason_are_read_as_rows_with_one(tmp_path):
         households_column=None,
         **columns,
     )
-    found = table[["code", "reason", "households"]].values.tolist()
-    assert found == [["P1", "climate", 4], ["P1", "conflict", 6], ["P2", "conflict", 1]]
+    found = table[["code", "reason", "households"]].fillna(-1).values.tolist()
+    assert found == [["P1", "climate", 4], ["P1", "conflict", 6], ["P2", "climate", -1], ["P2", "conflict", 1]]
 
 
 @pytest.mark.parametrize(("people", "households"), [(0, 0), (2, 1), (9, 2), (8, 1), (600, 100)])
@@ -128,6 +129,29 @@ def test_climate_lies_between_what_is_climate_alone_and_what_may_be(tmp_path):
     table, _ = read(tmp_path, [*rows, "P1,2020-01-31,1,conflict"])
     counts = counts_by_reason(table, UNITS.index).loc[(pd.Timestamp("2020-01-31"), "P1")]
     assert counts[["households", "climate", "mixed", "climate_at_most"]].tolist() == [10, 4, 3, 9]
+
+
+def test_an_empty_cell_is_not_nobody(tmp_path):
+    """P1 tells all; of P2 the droughts are not known, so neither is what may be climate nor the sum; P3 has no row."""
+    columns = {"drought": "climate", "flood": "climate", "war": "conflict"}
+    table, log = read(
+        tmp_path,
+        ["P1,2020-01-31,4,0,6", "P2,2020-01-31,,3,1"],
+        header="pcode,day,drought,flood,war",
+        households_column=None,
+        reason_column=None,
+        reason_columns=columns,
+    )
+    counts = counts_by_reason(table, UNITS.index).droplevel("day")
+    told = counts[["households", "climate", "conflict", "mixed", "climate_at_most"]].fillna(-1)
+    assert told.loc["P1"].tolist() == [10, 4, 6, 0, 4]
+    assert told.loc["P2"].tolist() == [-1, -1, 1, 0, -1]
+    assert told.loc["P3"].tolist() == [0, 0, 0, 0, 0]
+    (warned,) = log.items
+    assert (warned.severity, warned.field) == ("warning", "column 'drought', row 3")
+    assert warned.expected == "a count, 0 where nobody is"
+    whole = protect(counts)
+    assert whole["households_status"].tolist() == ["ok", "input_missing", "ok"]
 
 
 def test_where_no_reason_was_asked_climate_is_unknown_and_not_zero(tmp_path):
