@@ -221,7 +221,7 @@ def compared(
     if not known:
         return []
     panel = compare_rounds(placed[known[0]], placed[known[1]], subdistricts)
-    return [words_of(comparability(panel, subdistricts.index, subdistricts["adm1_pcode"]), known)]
+    return [words_of(comparability(panel, subdistricts), known)]
 
 
 def last_two(rounds: Iterable[date], options: SourceOptions, plan: Plan) -> list[date]:
@@ -323,9 +323,10 @@ def running_totals(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def words_of_rows(table: pd.DataFrame, codes: pd.Index, rounds: Sequence[date]) -> pd.Series:
-    """Units that one of two rounds has no row of have another coverage; which rows there are tells no count."""
-    held = [codes.isin(table["code"][table["day"] == pd.Timestamp(day)]) for day in rounds]
-    return pd.Series(np.where(held[0] == held[1], "comparable", "coverage_changed"), index=codes)
+    """Units that one of two rounds has no row of have another coverage, those of neither none; it tells no count."""
+    before, after = (codes.isin(table["code"][table["day"] == pd.Timestamp(day)]) for day in rounds)
+    words = np.select([before & after, before | after], ["comparable", "coverage_changed"], "not_covered")
+    return pd.Series(words, index=codes)
 
 
 def reason_rows(protected: pd.DataFrame, day: date, level: int) -> pd.DataFrame:

@@ -26,12 +26,14 @@ earlier; only in the later, where the earlier did not look; only in the earlier,
 PARTS = ("both", "moved_in", "moved_out", "born", "closed", "newly_assessed", "not_assessed")
 """Of the change of a unit: what is added and taken away sums to households after less before."""
 
-WORDS = ("comparable", "relocation", "coverage_changed")
-"""May a change be told as one of displacement? As a move from places that closed; not at all."""
+WORDS = ("comparable", "relocation", "coverage_changed", "not_covered")
+"""May a change be told as one of displacement? As a move from places that closed; not at all, as one round did not look
+there; nothing can be told, as neither did."""
 
 CARRIED_DAYS = 184
 """Days for which a round is carried on: six months, from the end of a month to the end of another."""
 
+_ABSENT = {"before": ("born", "newly_assessed"), "after": ("closed", "not_assessed")}
 _INFERRED_FROM = 3  # locations of a district that all come or go at once before coverage is thought to have changed
 
 
@@ -169,30 +171,46 @@ def new_displacement(change: pd.DataFrame, governorate: pd.Series) -> pd.DataFra
     return pd.DataFrame({"increase": increase, "relocated": relocated, "new": increase - relocated}).mask(silent)
 
 
-def comparability(panel: pd.DataFrame, units: pd.Index, governorate: pd.Series) -> pd.Series:
+def comparability(
+    panel: pd.DataFrame,
+    subdistricts: pd.DataFrame,
+    *,
+    covered_before: Iterable[str] | None = None,
+    covered_after: Iterable[str] | None = None,
+) -> pd.Series:
     """Word of each unit that says what a difference between its two published counts may be called.
 
     Which locations came, went and moved decides, never how many households they hold: a word that told of a rise within
-    one rounding step would narrow what protection leaves open.
+    one rounding step would narrow what protection leaves open. A unit without a location shares the coverage of its
+    district: where neither round has a location in it, and none is declared, nobody is known to have looked.
 
     Parameters
     ----------
     panel : DataFrame of `compare_rounds`
-    units : Index of every p-code
-    governorate : Series, p-code -> governorate
+    subdistricts : DataFrame
+        The subdistricts table.
+    covered_before, covered_after
+        As of `compare_rounds`.
 
     Returns
     -------
-    Series of one of `WORDS`, index ``units``
+    Series of one of `WORDS`, index of the subdistricts
         No counts: it may stand beside protected tables.
     """
+    units, governorate = subdistricts.index, subdistricts["adm1_pcode"]
     unseen = panel["status"].isin(["newly_assessed", "not_assessed"])
     left = panel["status"].isin(["closed", "moved"])
     held = pd.Index([*panel["pcode_before"], *panel["pcode_after"]])
-    changed = units.isin([*panel["pcode_before"][unseen], *panel["pcode_after"][unseen]])
+    partly = units.isin([*panel["pcode_before"][unseen], *panel["pcode_after"][unseen]])
+    empty = ~units.isin(held)
+    before = _looked_at(panel, subdistricts, covered_before, "before", "after")
+    after = _looked_at(panel, subdistricts, covered_after, "after", "before")
     emptied = governorate.reindex(panel["pcode_before"][left]).dropna()
-    near = governorate.reindex(units).isin(emptied).to_numpy() & units.isin(held)
-    return pd.Series(np.select([changed, near], ["coverage_changed", "relocation"], "comparable"), units, name="word")
+    near = governorate.isin(emptied).to_numpy() & ~empty
+    chosen = [partly | (empty & (before != after)), empty & ~before, near]
+    return pd.Series(
+        np.select(chosen, ["coverage_changed", "not_covered", "relocation"], "comparable"), units, name="word"
+    )
 
 
 def published_change(before: pd.DataFrame, after: pd.DataFrame, words: pd.Series) -> pd.DataFrame:
@@ -212,7 +230,7 @@ def published_change(before: pd.DataFrame, after: pd.DataFrame, words: pd.Series
     change = after["households"] - before["households"]
     hidden = (before["households_status"] == "suppressed") | (after["households_status"] == "suppressed")
     word = words.reindex(change.index)
-    unlike = word == "coverage_changed"
+    unlike = word.isin(["coverage_changed", "not_covered"])
     names = [Status.suppressed.name, Status.insufficient_data.name]
     status = np.select([hidden, unlike | change.isna()], names, Status.ok.name)
     told = change.where(status == Status.ok.name)
@@ -281,6 +299,25 @@ def _seen(
     district = units["adm2_pcode"].fillna("")
     mine, theirs = here.groupby(district).transform("sum"), other.groupby(district).transform("sum")
     return here | (mine > 0) | (theirs < _INFERRED_FROM) | (district == "")
+
+
+def _looked_at(
+    panel: pd.DataFrame, subdistricts: pd.DataFrame, covered: Iterable[str] | None, side: str, other: str
+) -> np.ndarray:
+    """True for units that a round looked at, as `_seen` tells of locations, where they hold none themselves."""
+    if covered is not None:
+        codes = set(covered)
+        return subdistricts.index.isin(codes) | subdistricts[["adm1_pcode", "adm2_pcode"]].isin(codes).any(axis=1)
+    mine, theirs = (_locations_near(panel, subdistricts["adm2_pcode"], of) for of in (side, other))
+    return (mine > 0) | ((theirs > 0) & (theirs < _INFERRED_FROM))
+
+
+def _locations_near(panel: pd.DataFrame, district: pd.Series, side: str) -> np.ndarray:
+    """Locations of a round in the district of each unit; one that it knows to have moved is known in both places."""
+    here = panel[~panel["status"].isin(_ABSENT[side])]
+    places = [here[f"pcode_{of}"].map(district).rename("district").to_frame() for of in ("before", "after")]
+    known = pd.concat(places).dropna().reset_index().drop_duplicates()
+    return district.map(known["district"].value_counts()).fillna(0).to_numpy()
 
 
 def _km_moved(panel: pd.DataFrame) -> pd.Series:

@@ -106,7 +106,46 @@ def test_a_district_seen_for_the_first_time_is_no_increase():
     panel, change = compared(before, after)
     assert change.loc["P4", ["newly_assessed", "born"]].tolist() == [100, 0]
     assert new_displacement(change, UNITS["adm1_pcode"])["new"].sum() == 0
-    assert comparability(panel, UNITS.index, UNITS["adm1_pcode"])["P4"] == "coverage_changed"
+    assert comparability(panel, UNITS)["P4"] == "coverage_changed"
+
+
+def test_a_unit_that_neither_round_looked_at_is_not_comparable():
+    """Locations in G1 alone: of G2, H and K no list says anything, and nobody counted is not nobody who came."""
+    sites = listed(a=(43.5, 10), b=(43.6, 5))
+    words = comparability(compared(sites, sites)[0], UNITS)
+    assert words.tolist() == ["comparable", "not_covered", "not_covered", "not_covered"]
+    before = protect(pd.DataFrame({"households": [15.0, 0.0, 0.0, 0.0]}, index=UNITS.index))
+    told = published_change(before, before, words)
+    assert told["change"].fillna(-1).tolist() == [0, -1, -1, -1]
+    assert told["change_status"].tolist() == ["ok", *["insufficient_data"] * 3]
+
+
+def test_a_unit_without_a_location_is_comparable_where_both_rounds_say_they_looked():
+    """Declared: both assessed G and H, the later K too. P2 and P3 had nobody twice; K had nobody when first asked."""
+    sites = listed(a=(43.5, 10))
+    coverage = {"covered_before": ["G", "H1"], "covered_after": ["G", "H", "P4"]}
+    words = comparability(compared(sites, sites, **coverage)[0], UNITS, **coverage)
+    assert words.tolist() == ["comparable", "comparable", "comparable", "coverage_changed"]
+    neither = {"covered_before": ["G1", "H"], "covered_after": ["G1", "H"]}
+    words = comparability(compared(sites, sites, **neither)[0], UNITS, **neither)
+    assert words.tolist() == ["comparable", "not_covered", "comparable", "not_covered"]
+
+
+def test_a_unit_without_a_location_shares_the_coverage_of_its_district():
+    """P1 and Q in one district: what is told of three new locations of P1 holds of Q, which has none."""
+    both = pd.concat(
+        [UNITS, UNITS.iloc[[0]].set_axis(pd.Index(["Q"], name="pcode")).set_geometry([box(50, 33, 51, 34)])]
+    )
+    first = listed(x=(45.5, 9))
+    later = listed(x=(45.5, 9), a=(43.2, 10), b=(43.5, 5), c=(43.8, 5))
+    words = comparability(compare_rounds(first, later, both), both)
+    assert words[["P1", "Q", "P3"]].tolist() == ["coverage_changed", "coverage_changed", "comparable"]
+    two = later[later["site_id"] != "c"]
+    assert comparability(compare_rounds(first, two, both), both)["Q"] == "comparable"
+    # Three that went on to P2 are known to both rounds: the district was emptied, not passed over.
+    gone = listed(x=(45.5, 9), a=(44.2, 10), b=(44.5, 5), c=(44.8, 5))
+    words = comparability(compare_rounds(later, gone, both), both)
+    assert words[["P1", "P2", "Q", "P3"]].tolist() == ["relocation", "relocation", "comparable", "comparable"]
 
 
 def test_a_district_that_vanishes_is_not_assessed_and_not_emptied():
@@ -215,7 +254,7 @@ def test_a_published_change_comes_from_protected_counts_and_only_of_like_with_li
 def test_the_word_of_a_unit_tells_nothing_of_its_counts(first, second, more):
     """Other households at the same locations: the same words."""
     words = [
-        comparability(compared(listed(**first), listed(**after))[0], UNITS.index, UNITS["adm1_pcode"]).tolist()
+        comparability(compared(listed(**first), listed(**after))[0], UNITS).tolist()
         for after in (second, {k: (lon, n + more) for k, (lon, n) in second.items()})
     ]
     assert words[0] == words[1]
