@@ -255,23 +255,25 @@ def page(rows: Sequence[Measured]) -> str:
     """docs/scaling.md."""
     apart = [[row for row in rows if bool(row.workers) == with_workers] for with_workers in (False, True)]
     threads, processes = (table_of_slopes(part) for part in apart)
-    return PAGE.format(table=table(rows), threads=threads, processes=processes)
+    *scales, longest = (str(k) for k in settings_of_rain_alone().hazards["drought"].all_scales)
+    told = f"{', '.join(scales)} and {longest}"
+    return PAGE.format(table=table(rows), threads=threads, processes=processes, scales=told)
 
 
 PAGE = """# What the hazard stage costs
 
 Made by `make scaling`: 528 months of made-up rain, one GeoTIFF a month, over a box of 11 by 10
 degrees in cells of 0.1, 0.05 and 0.025 degrees (1x, 4x and 16x the cells), and 300 or 3,000
-subdistricts of random shape. The settings of the drought hazard are those of Iraq: SPI of 1, 3, 6,
-9, 12 and 24 months by subdistrict, 6, 12 and 24 cell by cell. Two processors; the least of three
-runs, each in a process of its own; nothing is kept from a run before.
+subdistricts of random shape. The settings of the drought hazard are those of Iraq: SPI of {scales}
+months, by subdistrict and cell by cell. Two processors; the least of three runs, each in a process of its own; nothing
+is kept from a run before.
 
 Seconds are those of the clock. Processor time, of all processes together, is split into
 
 - **means**: files to the area-weighted mean of each subdistrict in each month; the boundaries are read
   and checked, and the share of each cell in each subdistrict is worked out;
-- **by subdistrict**: SPI of six scales and the score, stored;
-- **by cell**: SPI of three scales learnt in every cell and applied to the last months, and the score as a raster.
+- **by subdistrict**: SPI of every scale and the score, stored;
+- **by cell**: SPI of every scale learnt in every cell and applied to the last months, and the score as a raster.
 
 {table}
 
@@ -290,7 +292,7 @@ With two worker processes (`--dask`), whose own start is not counted:
 
 Below 1, a part of the cost does not depend on the size: reading the boundaries, opening the files and all work by
 subdistrict cost the same however fine the raster is, and nothing that is done by cell knows of subdistricts. Work by
-subdistrict is nearly in proportion to their number, half of it storing the cube.
+subdistrict is nearly in proportion to their number.
 
 Above 1, in the last step of the work by cell: the larger record is too large to be turned in memory, so it is written
 once to disk in bands of rows, and read again for each scale.
