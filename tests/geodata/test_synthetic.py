@@ -298,6 +298,31 @@ def test_small_counts_stand_where_truth_says(country):
         assert len(households) < len(units)
 
 
+def test_a_district_is_first_looked_at_by_the_last_round(country):
+    """Its locations are in the last list alone: an unseen place is not an empty one."""
+    district = country.subdistricts["adm2_pcode"].reindex(country.unit_of_site).set_axis(country.unit_of_site.index)
+    held = [
+        (district[listed["Location ID"].iloc[:-1]] == country.truth.newly_assessed).sum()
+        for listed in country.rounds.values()
+    ]
+    assert held[:2] == [0, 0]
+    assert held[2] >= 3
+
+
+def test_those_who_arrive_come_after_the_round_before(country):
+    """Nobody of a list has come after its day, and of each some since the list before."""
+    *_, spring, summer, winter = synthetic.period_columns(2024)
+    came = [listed.iloc[-1][[spring, summer, winter]].gt(0).tolist() for listed in country.rounds.values()]
+    assert came == [[True, False, False], [True, True, False], [True, True, True]]
+
+
+def test_returned_households_are_a_list_of_their_own(country):
+    sites, totals = country.returnees.iloc[:-1], country.returnees.iloc[-1]
+    assert totals["Returnee Families"] == sites["Returnee Families"].sum() > 500
+    assert (sites["Returnee Individuals"] == 6 * sites["Returnee Families"]).all()
+    assert not set(sites["Location ID"]) & set(country.rounds["2024-02-29"]["Location ID"])
+
+
 def test_a_camp_closes_and_one_site_lies_outside(country):
     """The camp is listed until the last round; only the stray site lies outside, by under 3 km."""
     first, *_, last = country.rounds.values()
@@ -339,7 +364,7 @@ def test_same_seed_same_bytes_and_another_seed_another_country(folder, tmp_path)
 
 
 def test_the_folder_is_small_and_complete(folder):
-    """483 months of rain, daily rain of 35 years, three lists, one of each other file, under 12 MB."""
+    """483 months of rain, daily rain of 35 years, three lists and one of returnees, one of each other, under 12 MB."""
     names = digests(folder).keys()
     assert sum(name.startswith("rainfall/rain_") for name in names) == 483
     assert sum(name.startswith("rainfall/daily_rain_") for name in names) == 35
@@ -350,6 +375,7 @@ def test_the_folder_is_small_and_complete(folder):
         "displacement/idp_list_2023-03-31.xlsx",
         "displacement/idp_list_2023-09-30.xlsx",
         "displacement/idp_list_2024-02-29.xlsx",
+        "displacement/returnee_list_2024-02-29.xlsx",
         "dust/dust_days.csv",
         "evaporation/evaporation.nc",
         "names/names_ckb.csv",
@@ -484,7 +510,7 @@ def test_a_new_theme_leaves_the_others_as_they_were():
     assert country.subdistricts["name_en"].iloc[0] == "Ain Vartaq"
     assert country.residents.iloc[[0, 30]].tolist() == [48600, 198700]
     assert country.residents.sum() == 6352830
-    assert [int(listed["Families"].iloc[-1]) for listed in country.rounds.values()] == [17503, 18980, 20668]
+    assert [int(listed["Families"].iloc[-1]) for listed in country.rounds.values()] == [17167, 18646, 20668]
     assert country.truth.cloudburst.day == "2024-03-16"
     assert country.truth.years_without_imagery == (1990, 1991, 1993)
 
