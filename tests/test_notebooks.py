@@ -11,7 +11,7 @@ NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.i
 
 def test_there_are_notebooks():
     """A glob that finds nothing would pass every other test here."""
-    assert [path.stem for path in NOTEBOOKS][:2] == ["01_the_data", "02_one_hazard"]
+    assert [path.stem for path in NOTEBOOKS][:3] == ["01_the_data", "02_one_hazard", "03_risk"]
 
 
 @pytest.mark.slow
