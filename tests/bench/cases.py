@@ -79,6 +79,9 @@ CASES = [
     Case("risk, 3,000 units x 50 indicators x 2,000 draws", "risk_of_many_units", "< 1", limit=30),
     Case("risk, 3,000 units, memory", "risk_of_many_units", "< 1", limit=2000, unit="peak_mb"),
     Case("risk, 3,000 units, growth from 1,500", "risk_of_many_units", "< 2.5", peer="half_of_the_units"),
+    Case("100,000 locations read and placed in 300 units", "places", "< 1", limit=10),
+    Case("100,000 locations, memory", "places", "< 1", limit=1500, unit="peak_mb"),
+    Case("100,000 locations, growth from 50,000", "places", "< 2.5", peer="half_of_the_places"),
     Case("demo to the printed path", "demo_ours", "< 1", limit=60),
     Case("demo, memory", "demo_ours", "< 1", limit=1500, unit="peak_mb"),
     Case("Iraq index.html", "iraq_page", "< 1", limit=1_500_000, unit="bytes"),
@@ -302,6 +305,68 @@ def zonal_xvec() -> dict[str, float]:
         polygons.geometry, x_coords="x", y_coords="y", stats="mean", method="exactextract"
     )
     return {"seconds": time.perf_counter() - start}
+
+
+# ------------------------------------------------------------------ places
+
+
+def list_of_places(count: int, polygons: gpd.GeoDataFrame) -> pd.DataFrame:
+    """Locations of a list: nine of ten with a point, half with a p-code, one in a hundred with that of another unit."""
+    import pandas as pd
+    import shapely
+
+    generator = np.random.default_rng(13)
+    lon, lat = generator.uniform(38.2, 48.8, count), generator.uniform(28.2, 37.8, count)
+    inside = polygons.sindex.nearest(shapely.points(lon, lat), return_all=False)[1]
+    given = polygons.index.to_numpy()[inside]
+    given = np.where(generator.random(count) < 0.01, polygons.index[0], given)
+    given = np.where(generator.random(count) < 0.5, given, "")
+    return pd.DataFrame(
+        {
+            "Location ID": np.arange(count) + 1_000_001,
+            "Location Name": [f"Place {n}" for n in range(count)],
+            "Latitude": lat.round(6),
+            "Longitude": lon.round(6),
+            "PCODE": given,
+            "Families": generator.integers(1, 200, count),
+        }
+    )
+
+
+def seconds_of_places(count: int) -> float:
+    """Seconds to read a CSV of that many locations and to place each."""
+    from datetime import date
+
+    from geodata.displacement import DtmIdpList, SiteColumns, count_by_unit
+    from geodata.placing import place_sites
+    from geodata.schema import SUBDISTRICT_COLUMNS, Findings
+
+    _, polygons = grid_and_polygons()
+    polygons = polygons.assign(**dict.fromkeys(SUBDISTRICT_COLUMNS, "") | {"adm1_pcode": "G1", "adm2_pcode": "D1"})
+    polygons["name_en"] = [f"Unit {code}" for code in polygons.index]
+    columns = SiteColumns(people=None, governorate=None, district=None, pcode="PCODE")
+    with tempfile.TemporaryDirectory() as folder:
+        list_of_places(count, polygons).to_csv(Path(folder) / "list.csv", index=False)
+        options = DtmIdpList(
+            reader="dtm_idp_list", path="list.csv", round_as_of=date(2024, 2, 29), bbox=(38, 28, 49, 38),
+            label={"en": "List"}, units="households", cadence="round", licence="none", attribution="none",
+            columns=columns,
+        )  # fmt: skip
+        log = Findings("sources.displacement")
+        start = time.perf_counter()
+        (sites,) = options.read(Path(folder), log).values()
+        placed = place_sites(sites, polygons, options.placing, log, file="list").sites
+        counted = count_by_unit(placed, polygons.index)
+        seconds = time.perf_counter() - start
+    if counted["households"].sum() != sites["households"].sum():
+        sys.exit("households were lost")
+    return seconds
+
+
+def places() -> dict[str, float]:
+    """Reading and placing 100,000 locations, and half as many."""
+    half = seconds_of_places(50_000)
+    return {"seconds": seconds_of_places(100_000), "half_of_the_places": half}
 
 
 # ------------------------------------------------------------------ risk
