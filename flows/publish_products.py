@@ -61,6 +61,9 @@ log = logging.getLogger("wadi")
 
 INDICATOR_MONTHS = 24
 
+EXACT = ("needs", "weight", "weight_used", "lowest", "highest")
+"""Numbers that a score is made with: printed so that it can be made again."""
+
 
 @flow(name="publish-products")
 def publish_products(work: str) -> None:
@@ -170,7 +173,7 @@ def publish_making(folder: Path, words: str) -> None:
     levels = read_levels(folder)
     for name, rows in (("risk_levels", levels), ("indicator_sheet", sheet_table(load_sheet(stage(folder))))):
         with writing(folder / "tables" / f"{name}.csv") as path:
-            write_records(rows.assign(notice=words), path)
+            write_records(rows.assign(notice=words), path, decimals=dict.fromkeys(EXACT, 6))
 
 
 @computing("publish-further-tables")
