@@ -232,8 +232,8 @@ MEANINGS: Mapping[str, str] = {
     "risk_class": "Class of the unrounded score; the limits are in the sources sheet of the site",
     "risk_low": "Low end of the likely range (9 chances in 10)",
     "risk_high": "High end of the likely range (9 chances in 10)",
-    "risk_tier": "Group A (highest) to E by how most draws of weights, means, scales and errors place it: places in one "
-    "group cannot be told apart, and one with a slightly higher score may stand in a lower group",
+    "risk_tier": "Group A (highest) to E, by how most draws of weights, means, scales and errors place it: places in "
+    "one group cannot be told apart, and one with a slightly higher score may stand in a lower group",
     "lack_of_reliability": "How little we know, 0 to 10, 10 worst",
     "main_driver": "The part that adds most to the score",
     "alert_level": "-1 not assessed, " + ", ".join(f"{a.value} {a.name.lower()}" for a in AlertLevel if a >= 0),
