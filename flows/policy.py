@@ -92,7 +92,7 @@ def from_a_fresh_log(function: Callable[..., Any]) -> Callable[..., Any]:
             raise
         finally:
             for log in given if own else ():
-                log.items += own[id(log)].items
+                log.take(own[id(log)])
 
     return call
 

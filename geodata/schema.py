@@ -133,6 +133,11 @@ class Findings:
         """The findings that stop a run."""
         return [f for f in self.items if f.severity == "error"]
 
+    def take(self, other: Findings) -> None:
+        """Note all that another log holds."""
+        self.items += other.items
+        self.reviews += other.reviews
+
     def stop(self) -> None:
         """Raise InputError if anything found so far is an error."""
         if self.errors:

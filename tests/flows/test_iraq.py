@@ -199,6 +199,34 @@ def test_the_list_of_august_2019_adds_up(run_of):
     assert (table.loc[table["displaced_households"] == "0", "vulnerability"] == "").all()
 
 
+def test_names_that_no_rule_decides_wait_in_review_files(run_of):
+    """Three locations outside every polygon, of 3,106, and the names of the gazetteer; both are gaps."""
+    folder = run_of("2019-08")
+    waiting = {path.name: len(pd.read_csv(path)) for path in (folder / "review").glob("*.csv")}
+    assert waiting["displacement_names.csv"] == 3
+    assert waiting["names_ckb.csv"] > 100
+    gaps = json.loads((folder / "checks.json").read_text("utf-8"))["gaps"]
+    for name, count in waiting.items():
+        assert f"review/{name}: {count} names wait for a decision" in gaps
+
+
+def test_every_origin_of_the_list_is_a_governorate_and_flows_add_up(run_of):
+    """18 origins to 18 governorates; as printed they are the protected households, but for rounding."""
+    folder = run_of("2019-08")
+    flows = pd.read_csv(folder / "tables" / "displacement_flows.csv", keep_default_na=False, na_values=[""])
+    assert len(flows) == 18 * 18
+    assert flows["origin_pcode"].notna().all()
+    assert flows["origin_pcode"].nunique() == flows["destination_pcode"].nunique() == 18
+    assert (flows["households"].dropna() % 5 == 0).all()
+    table = text_of(folder)
+    printed = numbers(table, "displaced_households").sum()
+    assert abs(flows["households"].sum() - printed) < 18 * 18 * 2.5
+    pressure = pd.read_csv(folder / "tables" / "host_pressure.csv")
+    assert len(pressure) == 294
+    assert pressure["hazard_at_origins"].notna().sum() > 250
+    assert set(pressure["displaced_households_per_1000_m3d_status"]) == {"external_unknown", "suppressed"}
+
+
 def test_rain_that_ended_eight_months_ago_is_old_and_raises_nothing(run_of):
     """The record ends in 2018; 243 days later the drought score still shows and is stale."""
     folder = run_of("2019-08")

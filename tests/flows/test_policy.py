@@ -11,6 +11,7 @@ def reader(fails):
     tries = iter(fails)
 
     def read(path, log):
+        log.reviews.append("a question")
         log.repair(file=path, field="crs", found="none", expected="a CRS", action="read as declared")
         if error := next(tries):
             raise error
@@ -31,6 +32,7 @@ def test_a_second_try_starts_from_a_fresh_log(by_name):
             assert log.items == []
     assert found == 1
     assert [f.field for f in log.items] == ["crs"]
+    assert log.reviews == ["a question"]
 
 
 def test_what_was_found_before_a_wrong_input_is_told():

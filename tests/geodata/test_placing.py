@@ -382,7 +382,7 @@ def test_every_alias_of_iraq_is_needed(iraq):
         fewer = {k: v for k, v in options.placing.aliases.items() if k != theirs}
         ladders = Ladders.of(cod, options.placing.model_copy(update={"aliases": fewer}), log)
         assert ladders.adm2.climb(theirs).code == ladders.adm1.climb(theirs).code == "", ours
-    assert set(options.placing.aliases) <= {*listed["district"], *listed["governorate"]}
+    assert set(options.placing.aliases) <= {*listed["district"], *listed["governorate"], *options.origins}
 
 
 def test_an_error_of_a_kilometre_keeps_every_household_of_the_real_list(iraq):
