@@ -32,7 +32,6 @@ SURE_COVERAGE = 0.8  # below this share the mean of a part is shown with its cau
 SUM_COVERAGE = 0.95  # a mean of most of a unit stands for it; a sum over part of it is short of the rest
 MIN_CELLS = 2.0  # effective cells below which a raster is coarser than the unit
 _CLUSTER_WEIGHT = 0.8  # units with more of their weight than this in one cell share its value
-_BLOCK_BYTES = 3e6  # of float64 cells that a thread holds at a time
 _IMAGES_PER_THREAD = 16  # fewer are not worth a thread
 
 
@@ -171,8 +170,7 @@ def zonal_mean(raster: xr.DataArray, weights: ZonalWeights, *, sure_coverage: fl
     sums, valid = _products(raster, weights.matrix, weights.matrix)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = sums / valid
-    coverage = _share(valid, weights.polygon_cells)
-    return _as_dataset(raster, weights, means, coverage, "area: mean", sure=sure_coverage)
+    return _as_dataset(raster, weights, means, valid, "area: mean", sure=sure_coverage)
 
 
 def zonal_sum(raster: xr.DataArray, weights: ZonalWeights, *, absent_is_zero: bool = False) -> xr.Dataset:
@@ -197,9 +195,7 @@ def zonal_sum(raster: xr.DataArray, weights: ZonalWeights, *, absent_is_zero: bo
     _require_grid(raster, weights)
     counts = raster.fillna(0.0) if absent_is_zero else raster
     sums, valid = _products(counts, weights.fractions, weights.matrix)
-    coverage = _share(valid, weights.polygon_cells)
-    sums = np.where(coverage > 0, sums, np.nan)  # a sum over no cell is unknown, not 0
-    return _as_dataset(raster, weights, sums, coverage, "area: sum", needed=SUM_COVERAGE)
+    return _as_dataset(raster, weights, sums, valid, "area: sum", needed=SUM_COVERAGE)
 
 
 def _require_grid(raster: xr.DataArray, weights: ZonalWeights) -> None:
@@ -211,60 +207,86 @@ def _require_grid(raster: xr.DataArray, weights: ZonalWeights) -> None:
 
 def _products(raster: xr.DataArray, for_values: sparse.csr_array, for_valid: sparse.csr_array) -> tuple[Floats, Floats]:
     """sum(w v) and sum(w) over cells with a value, each (time, pcode)."""
+    of_values = for_values.astype(complex)
+    of_valid = of_values if for_valid is for_values else for_valid.astype(complex)
     if isinstance(raster.data, dask.array.Array):
-        both = _products_by_chunk(raster.data, for_values, for_valid)
+        both = _products_by_chunk(raster.data, of_values, of_valid)
     else:
         images = raster.values
         both = np.empty((len(images), 2, for_values.shape[0]))
         threads = min(os.cpu_count() or 1, max(len(images) // _IMAGES_PER_THREAD, 1))
         shares = (np.array_split(array, threads) for array in (images, both))
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(_fill_products, *shares, repeat(for_values), repeat(for_valid)))
+            list(pool.map(_fill_products, *shares, repeat(of_values), repeat(of_valid)))
     return both[:, 0], both[:, 1]
 
 
-def _products_by_chunk(cells: Any, for_values: sparse.csr_array, for_valid: sparse.csr_array) -> Floats:
+def _products_by_chunk(cells: Any, of_values: sparse.csr_array, of_valid: sparse.csr_array) -> Floats:
     """(time, 2, pcode), one task for each chunk of whole images."""
     images = cells.rechunk({1: -1, 2: -1})
     # Keys of their own in the graph, sent once to a worker: as plain arguments they would travel with every task.
-    values, valid = (delayed(weights, pure=True, traverse=False) for weights in (for_values, for_valid))
-    chunks = (images.chunks[0], (2,), (for_values.shape[0],))
+    values, valid = (delayed(weights, pure=True, traverse=False) for weights in (of_values, of_valid))
+    chunks = (images.chunks[0], (2,), (of_values.shape[0],))
     products = images.map_blocks(_block_products, values, valid, chunks=chunks, dtype="float64")
     return products.compute()
 
 
-def _block_products(images: npt.NDArray[Any], for_values: sparse.csr_array, for_valid: sparse.csr_array) -> Floats:
-    out = np.empty((len(images), 2, for_values.shape[0]))
-    _fill_products(images, out, for_values, for_valid)
+def _block_products(images: npt.NDArray[Any], of_values: sparse.csr_array, of_valid: sparse.csr_array) -> Floats:
+    out = np.empty((len(images), 2, of_values.shape[0]))
+    _fill_products(images, out, of_values, of_valid)
     return out
 
 
 def _fill_products(
-    images: npt.NDArray[Any], out: Floats, for_values: sparse.csr_array, for_valid: sparse.csr_array
+    images: npt.NDArray[Any], out: Floats, of_values: sparse.csr_array, of_valid: sparse.csr_array
 ) -> None:
-    """Image by image: each sum runs over the cells in one fixed order, whatever stands beside the image.
+    """Two images at a time: each sum runs over the cells in one fixed order, whatever stands beside the image.
 
-    A missing cell makes the sums it belongs to NaN, so an image is searched for missing cells only
-    where a sum tells of one, and sum(w) is made anew only where they are not those of the image before.
+    A missing cell makes the sums it belongs to NaN, so images are searched for missing cells only
+    where a sum tells of one, or where those before them had some; and sum(w) is made anew only
+    where other cells are missing than before.
     """
-    flat = images.reshape(len(images), for_values.shape[1])
+    flat = images.reshape(len(images), of_values.shape[1])
+    pair = _Pair(flat.shape[1])
     seen = np.ones(flat.shape[1], dtype=bool)
-    out[:, 1] = share = for_valid @ seen.astype("float64")
-    step = max(int(_BLOCK_BYTES / 8 / max(flat.shape[1], 1)), 1)
-    block = np.empty((min(step, len(flat)), flat.shape[1]))
-    for first in range(0, len(flat), step):
-        several = flat[first : first + step]
-        block[: len(several)] = several
-        products = out[first : first + step]
-        for image, sums in zip(block, products[:, 0], strict=False):
-            sums[:] = for_values @ image
-        for i in np.flatnonzero(~np.isfinite(products[:, 0]).all(axis=1)):
-            cells = block[i]
-            has_value = np.isfinite(cells)
-            if not np.array_equal(has_value, seen):
-                seen, share = has_value, for_valid @ has_value.astype("float64")
-            cells[~has_value] = 0.0
-            products[i] = for_values @ cells, share
+    out[:, 1] = share = pair.sums(seen[np.newaxis], of_valid)[0]
+    has_gaps = False
+    for first in range(0, len(flat), 2):
+        two = flat[first : first + 2]
+        products = out[first : first + 2]
+        if not has_gaps:
+            products[:, 0] = pair.sums(two, of_values)
+            has_gaps = not np.isfinite(products[:, 0]).all()
+        if has_gaps:
+            has_value = np.isfinite(two)
+            has_gaps = not has_value.all()
+            products[:, 0] = pair.sums(two, of_values, has_value)
+            if (has_value != seen).any():
+                products[:, 1] = shares = pair.sums(has_value, of_valid)
+                seen, share = has_value[-1], shares[-1]
+            else:
+                products[:, 1] = share
+
+
+class _Pair:
+    """Two images as the real and the imaginary part of one, which takes less time than two products.
+
+    Weights are real, so that neither part changes a bit of the other unless one is not finite.
+    """
+
+    def __init__(self, cells: int):
+        self._both = np.zeros(cells, dtype=complex)
+
+    def sums(self, images: npt.NDArray[Any], weights: sparse.csr_array, where: Any = None) -> Floats:
+        """sum(w v) of one image or two (image, pcode); if there is a `where`, cells that are not in it count as 0."""
+        for k, part in enumerate((self._both.real, self._both.imag)):
+            if k >= len(images):
+                part[:] = 0.0
+                continue
+            part[:] = images[k]
+            if where is not None:
+                np.copyto(part, 0.0, where=~where[k])
+        return (weights @ self._both).view("float64").reshape(-1, 2).T[: len(images)]
 
 
 def _share(valid: Floats, whole: Floats) -> Floats:
@@ -276,26 +298,34 @@ def _as_dataset(
     raster: xr.DataArray,
     weights: ZonalWeights,
     values: Floats,
-    coverage: Floats,
+    valid: Floats,
     cell_methods: str,
     *,
     needed: float = PUBLISH_COVERAGE,
     sure: float = SURE_COVERAGE,
 ) -> xr.Dataset:
+    """Values where enough is covered; coverage and status are worked out once where images in a row have the same."""
+    other = np.append(True, (valid[1:] != valid[:-1]).any(axis=1))[: len(valid)]
+    of = np.cumsum(other) - 1
+    coverage = _share(valid[other], weights.polygon_cells)
     coarse = (weights.n_eff < MIN_CELLS) | (coverage < sure * (1.0 - 1e-9))  # fractions are rounded
     status = np.select(
         [coverage <= 0, coverage < needed, coarse],
         [Status.input_missing, Status.insufficient_data, Status.resolution_limited],
         Status.ok,
     ).astype("int8")
-    kept = np.where(coverage >= needed, values, np.nan)
+    kept = (
+        np.ascontiguousarray(values)
+        if (coverage >= needed).all()
+        else np.where((coverage >= needed)[of], values, np.nan)
+    )
     dims = ("time", "pcode")
     named = {key: raster.attrs[key] for key in ("units", "long_name") if key in raster.attrs}
     return xr.Dataset(
         {
             "value": (dims, kept, {**named, "cell_methods": cell_methods}),
-            "coverage": (dims, coverage, {"units": "1", "long_name": "share of the unit with a value"}),
-            "status": (dims, status, status_attrs()),
+            "coverage": (dims, coverage[of], {"units": "1", "long_name": "share of the unit with a value"}),
+            "status": (dims, status[of], status_attrs()),
         },
         coords={"time": raster["time"].values, "pcode": weights.pcodes},
     )
