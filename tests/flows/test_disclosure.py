@@ -15,6 +15,7 @@ import shutil
 import struct
 import zipfile
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 import geopandas as gpd
@@ -58,6 +59,20 @@ AMONG = {
 """Counts that each count is among: critical <= camp or critical <= households is a chain."""
 CRITICAL = ("Informalsettlements", "Religiousbuilding", "Rented Uninhabitable", "Schoolbuilding", "Unfinishedbuilding")
 KEPT = ("ok", "stale")
+SHARES = {
+    "critical": "critical_shelter_value",
+    "camp_or_critical": "camp_or_critical_shelter_value",
+    "protracted": "protracted_displacement_value",
+}
+"""Count -> its share of the displaced households, as an indicator."""
+NEW_TABLES = ("displacement_by_reason", "displacement_flows", "displacement_change", "host_pressure")
+PERIOD = "Period of displacement"
+RECENT = {
+    "2023-03-31": (),
+    "2023-09-30": (f"April to September 2023 {PERIOD}", f"Since October 2023 {PERIOD}"),
+    "2024-02-29": (f"Since October 2023 {PERIOD}",),
+}
+"""Columns of those who arrived since the round before."""
 
 
 # ------------------------------------------------------------------ another truth of the same classes
@@ -74,7 +89,6 @@ class RoundList:
         names = list(self.rows.columns)
         periods = [c for c in names if c.endswith("Period of displacement")]
         shelters = names[names.index("Camp") : names.index(periods[0])]
-        reasons = [c for c in names if c.startswith("Reason")]
         self.origins = names[names.index("Individuals") + 1 : names.index("Camp")]
         elsewhere = [c for c in shelters if c not in (*CRITICAL, "Camp")]
         self.inside = {
@@ -83,14 +97,16 @@ class RoundList:
             "protracted": periods[:old_periods],
             "climate": ["Reason climate"],
         }
-        # Between these columns a household changes one count and no other: in the chain from one link to the next.
-        self.steps = {
-            "camp_or_critical": (["Camp"], elsewhere),
-            "critical": (list(CRITICAL), ["Camp"]),
-            "protracted": (periods[:old_periods], periods[old_periods:]),
-            "climate": (["Reason climate"], [c for c in reasons if c != "Reason climate"]),
+        recent = [c for c in periods if c in RECENT[path.stem.removeprefix("idp_list_")]]
+        # Each split of the households in groups of columns, in the order in which running totals are protected.
+        self.splits = {
+            "shelter": [list(CRITICAL), ["Camp"], elsewhere],
+            "period": [
+                g for g in (periods[:old_periods], [c for c in periods[old_periods:] if c not in recent], recent) if g
+            ],
+            "reason": [["Reason climate"], ["Reason other"], ["Reason conflict"]],
+            "origin": [[origin] for origin in self.origins],
         }
-        self.in_no_subset = [elsewhere, *(self.steps[name][1] for name in ("protracted", "climate")), self.origins]
         points = gpd.points_from_xy(self.rows["Longitude"], self.rows["Latitude"], crs=4326)
         placed = gpd.sjoin(gpd.GeoDataFrame(geometry=points), shapes[["ADM3_PCODE", "geometry"]], how="left")
         self.unit = placed["ADM3_PCODE"]
@@ -100,53 +116,68 @@ class RoundList:
         columns = {"households": ["Families"], **self.inside}
         return pd.DataFrame({n: self.rows[c].sum(axis=1).groupby(self.unit).sum() for n, c in columns.items()})
 
-    def move(self, rows: pd.Index, source: list[str], target: list[str], households: int) -> bool:
-        """Move households between columns at the location that has most of them; False if it has not enough."""
-        held = self.rows.loc[rows, source]
-        row = held.max(axis=1).idxmax()
-        column = held.loc[row].idxmax()
-        if held.at[row, column] < households:
-            return False
-        self.rows.loc[row, column] -= households
-        self.rows.loc[row, target[0]] += households
-        return True
+    def running_totals(self) -> pd.DataFrame:
+        """Exact running totals of every split, per subdistrict: (split, group) -> households."""
+        sums = {
+            (name, n): self.rows[columns].sum(axis=1).groupby(self.unit).sum()
+            for name, groups in self.splits.items()
+            for n, columns in enumerate(groups)
+        }
+        return pd.DataFrame(sums).T.groupby(level=0, sort=False).cumsum().T
 
-    def resize(self, rows: pd.Index, households: int) -> bool:
-        """Let households come (or go) that are in no subset."""
+    def resize(self, rows: pd.Index, households: int) -> None:
+        """Let households come to, or leave, the largest location, in a group of each split that has them."""
         row = self.rows.loc[rows, "Families"].idxmax()
-        chosen = [self.rows.loc[row, c].idxmax() for c in self.in_no_subset]
-        if households < 0 and self.rows.loc[row, [*chosen]].min() < -households:
-            return False
-        self.rows.loc[row, chosen] += households
         self.rows.loc[row, "Families"] += households
-        return True
+        for groups in self.splits.values():
+            left = households
+            for column in sorted((c for group in groups for c in group), key=lambda c: -self.rows.at[row, c]):
+                step = max(left, -self.rows.at[row, column])
+                self.rows.loc[row, column] += step
+                left -= step
+            assert left == 0
+
+    def regroup(self, rows: pd.Index, groups: list[list[str]], wanted: list[int]) -> None:
+        """Move households at their locations from groups that have too many to groups that have too few."""
+        over = [int(self.rows.loc[rows, g].sum(axis=None)) - w for g, w in zip(groups, wanted, strict=True)]
+        for source in (n for n, many in enumerate(over) if many > 0):
+            for row, column in ((r, c) for c in groups[source] for r in rows):
+                while over[source] > 0 and self.rows.at[row, column] > 0:
+                    target = next(n for n, few in enumerate(over) if few < 0)
+                    step = min(over[source], -over[target], self.rows.at[row, column])
+                    self.rows.loc[row, column] -= step
+                    self.rows.loc[row, groups[target][0]] += step
+                    over[source], over[target] = over[source] - step, over[target] + step
+        assert over == [0] * len(groups)
 
     def scramble(self) -> pd.Series:
-        """Another truth: every count goes to an end of its class, the sum of all households stays.
+        """Another truth: every running total goes to an end of its class, the sum of all households stays.
 
         Returns: per count, in how many units it changed.
         """
-        before, balance = self.counts(), 0
+        before, totals, balance = self.counts(), self.running_totals(), 0
         for pcode, households in before["households"].items():
             low, high = class_of(households)
-            rows = self.rows.index[self.unit == pcode]
             step = (low if balance >= 0 else high) - households
-            balance += step if step and self.resize(rows, step) else 0
+            balance += step
+            self.resize(self.rows.index[self.unit == pcode], step)
         for pcode, households in self.counts()["households"].items():
             low, high = class_of(households)
             step = int(np.clip(-balance, low - households, high - households))
-            balance += step if step and self.resize(self.rows.index[self.unit == pcode], step) else 0
+            balance += step
+            self.resize(self.rows.index[self.unit == pcode], step)
         assert balance == 0
-        for name, (inside, others) in self.steps.items():
-            for pcode, count in before[name].items():
-                low, high = class_of(count)
-                rows = self.rows.index[self.unit == pcode]
-                if low < count and self.move(rows, inside, others, count - low):
-                    continue
-                if count < high:
-                    self.move(rows, others, inside, min(high - count, 2)) or self.move(rows, others, inside, 1)
+        for n, (pcode, households) in enumerate(self.counts()["households"].items()):
+            rows = self.rows.index[self.unit == pcode]
+            for name, groups in self.splits.items():
+                ends = [class_of(total)[n % 2] for total in totals.loc[pcode, name]][:-1]
+                running = [*(min(end, households) for end in ends), households]
+                self.regroup(rows, groups, np.diff(running, prepend=0).tolist())
         self.rows["Individuals"] = self.rows["Families"] * PEOPLE_PER_HOUSEHOLD
         pd.testing.assert_frame_equal(protect(self.counts()), protect(before))
+        for (_split, _group), was in totals.items():
+            now = self.running_totals()[_split, _group]
+            assert now.map(class_of).tolist() == was.map(class_of).tolist()
         return (self.counts() != before).sum()
 
     def save(self) -> None:
@@ -175,6 +206,32 @@ def lists_of(folder: Path) -> dict[str, RoundList]:
     return {day: RoundList(folder / "displacement" / f"idp_list_{day}.xlsx", n, shapes) for day, n in ROUNDS.items()}
 
 
+def other_returnees(folder: Path) -> None:
+    """Other true counts of returned households, of the same classes."""
+    path = folder / "displacement" / "returnee_list_2024-02-29.xlsx"
+    book = openpyxl.load_workbook(path)
+    sheet = book.active
+    at = {cell.value: cell.column for cell in sheet[1]}
+    shapes = gpd.read_file(folder / "boundaries" / "synthetic_adm3.gpkg")
+    lines = list(range(2, sheet.max_row))
+    cells = {c: [sheet.cell(n, at[c]).value for n in lines] for c in ("Longitude", "Latitude", "Returnee Families")}
+    points = gpd.GeoDataFrame(geometry=gpd.points_from_xy(cells["Longitude"], cells["Latitude"]), crs=4326)
+    unit = gpd.sjoin(points, shapes[["ADM3_PCODE", "geometry"]], how="left")["ADM3_PCODE"]
+    households = pd.Series(cells["Returnee Families"])
+    sums, changed = households.groupby(unit).sum(), 0
+    for pcode, total in sums.items():
+        row = households[unit == pcode].idxmax()
+        low, high = class_of(total)
+        step = high - total or max(low - total, -households[row])
+        households[row] += step
+        changed += step != 0
+    assert changed > 20
+    for n, value in zip([*lines, sheet.max_row], [*households, households.sum()], strict=True):
+        sheet.cell(n, at["Returnee Families"]).value = int(value)
+        sheet.cell(n, at["Returnee Individuals"]).value = int(value) * PEOPLE_PER_HOUSEHOLD
+    book.save(path)
+
+
 @pytest.fixture(scope="module")
 def truth(synthetic_inputs: Path) -> dict[str, RoundList]:
     """The lists as they were read."""
@@ -185,6 +242,7 @@ def truth(synthetic_inputs: Path) -> dict[str, RoundList]:
 def other_inputs(synthetic_inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same country, with other true counts of the same classes."""
     folder = Path(shutil.copytree(synthetic_inputs, tmp_path_factory.mktemp("other") / "inputs"))
+    other_returnees(folder)
     for one in lists_of(folder).values():
         changed = one.scramble()
         assert changed["households"] > 35
@@ -273,7 +331,9 @@ def test_another_truth_of_the_same_classes_gives_the_same_bytes(told, told_other
     """Tables, cube, indicators, site, checks and receipt are functions of the classes (and of the one exact sum)."""
     (one, _), (other, _) = told[month], told_otherwise[month]
     assert one.name != other.name  # the inputs do differ
-    assert len(products(one)) >= 13
+    assert len(products(one)) >= 17
+    new = {f"tables/{name}.csv" for name in NEW_TABLES} | {"review/displacement_names.csv"}
+    assert new <= without_input_hashes(one).keys()
     assert differing(one, other) == []
 
 
@@ -287,22 +347,23 @@ def test_the_log_is_a_product_too(told, told_otherwise):
 
 
 def exact_counts(into: list):
-    """`count_by_unit`, remembering what it counted."""
+    """`count_by_unit`, remembering what it counted of the displaced."""
 
     def count(sites, pcodes):
-        into.append(count_by_unit(sites, pcodes))
-        return into[-1]
+        counts = count_by_unit(sites, pcodes)
+        if counts["critical"].notna().any():  # a list of those who returned asks for no shelter
+            into.append(counts)
+        return counts
 
     count_by_unit = flows.displacement.count_by_unit
     return count
 
 
-def from_exact(honest, counted: list, name: str, factor: int):
+def from_exact(honest, counted: list, name: str, factor: int, pcode: str):
     """A score that takes one subdistrict's count as it is, not as protected."""
 
     def leaking(first, second, **options):
         exact = counted[-1][name].sort_index()
-        pcode = exact[exact > 50].index[0]
         counts = second[name] if isinstance(second, dict) else second
         leaked = counts.where(counts["pcode"] != pcode, exact[pcode] * factor)
         return honest(first, {**second, name: leaked} if isinstance(second, dict) else leaked, **options)
@@ -322,22 +383,50 @@ def camps_from_exact(honest, counted: list):
     return leaking
 
 
+def reasons_from_exact(honest, counted: list, one: str):
+    """Rows of reasons of which one household count is the exact one."""
+
+    def leaking(protected, day, level):
+        rows, exact = honest(protected, day, level), counted[-1]["households"]
+        return rows.assign(households=rows["households"].where(rows["code"] != one, exact[one]))
+
+    return leaking
+
+
+def flows_from_exact(honest, counted: list, one: str):
+    """Flows of which one subdistrict's part is the exact one, ten times, so that rounding cannot hide it."""
+
+    def leaking(parts, whole):
+        return honest(parts, whole).add(parts.mul(10.0 * (parts.index == one), axis=0), fill_value=0.0)
+
+    return leaking
+
+
 def test_mutation_a_number_from_one_exact_count_is_seen(
-    synthetic_inputs, other_inputs, small_config, tmp_path, monkeypatch
+    synthetic_inputs, other_inputs, small_config, truth, tmp_path, monkeypatch
 ):
     """One exact count of one subdistrict, in two scores, in the demand for water and in no printed count, is told."""
+    counts, others = truth["2024-02-29"].counts(), lists_of(other_inputs)["2024-02-29"].counts()
+    changed = (counts != others) & (counts > 50)
+    told_apart = changed.idxmax()  # per count, a subdistrict in which the two truths differ
+    assert changed.any().all()
     counted: list[pd.DataFrame] = []
     monkeypatch.setattr(flows.displacement, "count_by_unit", exact_counts(counted))
     for score, name, factor in (("exposure", "households", PEOPLE_PER_HOUSEHOLD), ("displaced_shares", "critical", 1)):
-        leaking = from_exact(getattr(flows.score_risk, score), counted, name, factor)
+        leaking = from_exact(getattr(flows.score_risk, score), counted, name, factor, told_apart[name])
         monkeypatch.setattr(flows.score_risk, score, leaking)
     leaking = camps_from_exact(flows.balance_water.by_shelter, counted)
     monkeypatch.setattr(flows.balance_water, "by_shelter", leaking)
+    for name, leak in (("reason_rows", reasons_from_exact), ("split_by_running_totals", flows_from_exact)):
+        monkeypatch.setattr(
+            flows.displacement, name, leak(getattr(flows.displacement, name), counted, told_apart["households"])
+        )
     one, other = (
         run_and_listen(small_config, data, MONTHS[1], tmp_path / data.parent.name)[0]
         for data in (synthetic_inputs, other_inputs)
     )
     told = {"cube.nc", "tables/indicators.parquet", "tables/water_balance.csv"}
+    told |= {"tables/displacement_by_reason.csv", "tables/displacement_flows.csv"}
     assert told <= set(differing(one, other))
     with xr.open_dataset(one / "cube.nc") as a, xr.open_dataset(other / "cube.nc") as b:
         assert [n for n in COUNTS.values() if not a[n].identical(b[n])] == []
@@ -495,8 +584,8 @@ def test_what_is_derived_gives_back_the_protected_count_and_no_other(told, claim
         np.testing.assert_allclose(people[known], used["households"][known], atol=1e-6)
         displaced = recent["displaced_people"].values / PEOPLE_PER_HOUSEHOLD
         np.testing.assert_array_equal(displaced[np.isfinite(displaced)], used["households"][np.isfinite(displaced)])
-        for part in ("critical", "protracted"):
-            counted = recent[f"share_{part}"].values * used["households"]
+        for part, share in SHARES.items():
+            counted = recent[share].values * used["households"]
             known = np.isfinite(counted)
             assert known.sum() > 100
             np.testing.assert_allclose(counted[known], np.minimum(used[part], used["households"])[known], atol=1e-9)
@@ -551,6 +640,24 @@ class Programme:
         row = np.array([float(n == "households" and p in pcodes) for p, n in self.cells])
         self.sums.append((row, low, high))
 
+    def add_running_totals(self, totals: pd.DataFrame) -> None:
+        """Classes of the running totals of every split: more than these no table of parts can tell."""
+        households = {p: k for k, (p, n) in enumerate(self.cells) if n == "households"}
+        rows, width = [], len(self.cells) + sum(totals[s].shape[1] - 1 for s in totals.columns.unique(0)) * len(totals)
+        self.at_most = np.hstack([self.at_most, np.zeros((len(self.at_most), width - len(self.cells)))])
+        for split in totals.columns.unique(0):
+            for pcode, running in totals[split].iterrows():
+                chain = []
+                for n, total in enumerate(running.to_numpy()[:-1]):
+                    chain.append(len(self.cells))
+                    self.cells.append((pcode, f"{split} {n}"))
+                    self.bounds.append(class_of(total))
+                for part, whole in pairwise([*chain, households[pcode]]):
+                    rows.append(np.zeros(width))
+                    rows[-1][[part, whole]] = 1, -1
+        self.at_most = np.vstack([self.at_most, *rows])
+        self.sums = [(np.pad(row, (0, width - len(row))), low, high) for row, low, high in self.sums]
+
     def narrowed(self, names=tuple(COUNTS)) -> dict[tuple[str, str], tuple[int, int]]:
         """Cells that are known better than their class."""
         sums = [row * sign for row, _, _ in self.sums for sign in (1, -1)]
@@ -596,6 +703,7 @@ def test_every_cell_keeps_its_whole_class_under_linear_programming(claims, told,
     assert (account["locations_outside"], account["households_outside"]) == (1, None)
     assert account["households_total"] == truth[day].rows["Families"].sum()
     programme.add_sum({p for p, _ in programme.cells}, exact.sum(), exact.sum())
+    programme.add_running_totals(truth[day].running_totals())
     assert programme.narrowed() == {}
 
 
@@ -629,7 +737,7 @@ def test_a_round_that_was_shown_is_refused_on_other_boundaries(told, country):
     shapes.loc[[0, 1], "ADM3_PCODE"] = shapes.loc[[1, 0], "ADM3_PCODE"].to_numpy()
     shapes.to_file(path)
     out = told[MONTHS[0]][0].parents[2]
-    with pytest.raises(InputError, match="other boundaries than in the kept run"):
+    with pytest.raises(InputError, match="other boundaries and places than in the kept run"):
         run_country.fn("demo", data=str(country), as_of=MONTHS[1], issued=ISSUED, out=str(out))
 
 
