@@ -95,8 +95,7 @@ def publish(run: Annotated[Path, typer.Argument(help="Folder of a finished run."
     with plain_errors():
         from .promote import promote
 
-        promote(run)
-        typer.echo(f"{run} is published.")
+        typer.echo("\n".join([*promote(run), f"{run} is published."]))
 
 
 @app.command(epilog="Example: wadi serve out/demo")
@@ -169,6 +168,7 @@ def _run(
     plan_run(config, _text(data), as_of, day)
     say("Starting Prefect ...")
     ready = ready or _start_prefect()
+    from .changes import own_earlier, tell_change
     from .run_country import run_country
     from .summary import read_summary
 
@@ -187,7 +187,7 @@ def _run(
         )
     )
     summary = read_summary(folder)
-    typer.echo("\n".join(summary.lines()))
+    typer.echo("\n".join([*summary.lines(), *tell_change(folder, own_earlier(folder))]))
     if strict and summary.gaps:
         typer.echo("Left unpublished (--strict): `latest` is as it was.")
         raise typer.Exit(GAPS)

@@ -7,11 +7,17 @@ from pathlib import Path
 
 from geodata.schema import Finding, InputError
 
+from .changes import tell_change
+from .earlier_run import earlier_run
 from .workspace import damaged_files, point_latest, read_receipt
 
 
-def promote(folder: Path) -> None:
+def promote(folder: Path) -> list[str]:
     """Make `latest` name a finished run.
+
+    Returns
+    -------
+    list of str, what changed since the run that people saw before
 
     Raises
     ------
@@ -28,7 +34,9 @@ def promote(folder: Path) -> None:
     errors = json.loads((folder / "checks.json").read_text("utf-8"))["errors"]
     if errors:
         raise InputError(_refused(folder, f"{errors} errors in checks.json", "none"))
+    told = tell_change(folder, earlier_run(receipt["run"], folder.parents[2]))
     point_latest(folder)
+    return told
 
 
 def _refused(folder: Path, found: str, expected: str) -> Finding:

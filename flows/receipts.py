@@ -19,9 +19,11 @@ from geodata.schema import Manifest, Source, Status
 from models.risk import DIMENSIONS
 
 from .ages import used_periods
+from .earlier_run import earlier_run
+from .indicator_sheet import load_sheet
 from .learning import calibrations
 from .plan import Plan
-from .workspace import RECEIPT, products
+from .workspace import RECEIPT, out_of, products, stage
 
 LIBRARIES = (
     "dask", "exactextract", "folium", "geopandas", "numpy", "pandas", "prefect", "pyogrio", "rasterio",
@@ -127,6 +129,7 @@ def write_receipt(work: Path, plan: Plan, manifest: Manifest, parts: dict[str, A
         "displacement": parts["displacement"],
         "risk_levels": parts["risk_levels"],
         "calibration": calibrations(plan),
+        "indicator_sheet": load_sheet(stage(work)).model_dump(mode="json"),
         "products": products(work),
         "plan": json.loads(plan.to_json()),
         "machine": {
@@ -137,6 +140,7 @@ def write_receipt(work: Path, plan: Plan, manifest: Manifest, parts: dict[str, A
             "finished": pd.Timestamp.now("UTC").isoformat(timespec="seconds"),
             "seconds": seconds,
             "calibration_moved": parts["calibration_moved"],
+            "earlier": earlier_run(manifest.as_dict(), out_of(work)),
         },
     }
     text = json.dumps(receipt, indent=1, ensure_ascii=False, default=str)

@@ -13,6 +13,7 @@ from prefect import flow, runtime
 from geodata.schema import Finding, InputError
 
 from .balance_water import balance_water
+from .changes import own_earlier, tell_change
 from .compute_hazards import compute_hazards
 from .issue_warnings import issue_warnings
 from .plan import Plan, plan_run, with_inputs
@@ -82,6 +83,7 @@ def run_country(
             folder = swap_in(work, plan, out)
     else:
         log.info("An identical run is there already: %s", folder)
+    tell_change(folder, own_earlier(folder))
     if may_go_live(plan, strict, folder):
         point_latest(folder)
     leave_artifacts(folder)

@@ -113,16 +113,7 @@ def explain(
 ) -> tuple[xr.Dataset, pd.DataFrame]:
     """Range, tier, class, confidence, main driver, smallest changes and reliability of the as-of month."""
     last = cube.isel(time=-1)
-    scores = table_of(last, leaves(tree))
-    sure = risk_confidence(
-        scores,
-        tree,
-        errors=hazard_errors(plan),
-        indices=indices_behind(last, plan),
-        index_sds=errors_behind(last, plan),
-        halfwidths=halfwidths(last, tree, sheet),
-        options=draws_of(plan),
-    )
+    sure = sureness(plan, last, tree, sheet)
     doubt = lack_of_reliability(
         missing_share(last, declared(plan, sheet)),
         median_age_years(input_ages(plan, work, last)),
@@ -136,7 +127,21 @@ def explain(
         cube = cube.assign(only_last(cube, name, values))
     for name in ("risk_low", "risk_high"):
         cube = cube.assign({f"{name}_status": status_of_range(cube, name, sure["risk_basis"])})
-    return cube, words_of(plan, last, tree, scores, sure)
+    return cube, words_of(plan, last, tree, sure)
+
+
+@computing("sureness")
+def sureness(plan: Plan, last: xr.Dataset, tree: Level, sheet: IndicatorSheet) -> pd.DataFrame:
+    """Range, tier and confidence of the risk of one month, as of `models.confidence.risk_confidence`."""
+    return risk_confidence(
+        table_of(last, leaves(tree)),
+        tree,
+        errors=hazard_errors(plan),
+        indices=indices_behind(last, plan),
+        index_sds=errors_behind(last, plan),
+        halfwidths=halfwidths(last, tree, sheet),
+        options=draws_of(plan),
+    )
 
 
 # ------------------------------------------------------------------ pieces
@@ -221,14 +226,11 @@ def table_of(last: xr.Dataset, names: list[str]) -> pd.DataFrame:
     return last[names].reset_coords(drop=True).to_dataframe()[names]
 
 
-def words_of(plan: Plan, last: xr.Dataset, tree: Level, scores: pd.DataFrame, sure: pd.DataFrame) -> pd.DataFrame:
+def words_of(plan: Plan, last: xr.Dataset, tree: Level, sure: pd.DataFrame) -> pd.DataFrame:
     """What is told in words, and the numbers that stand with it: class, tier, confidence, main driver, changes."""
     cuts = plan.settings.risk.class_cut_points
-    values = {name: scores[name].to_numpy() for name in scores}
-    classes = printed_class(
-        last["risk"].values, sure["risk_low"].to_numpy(), sure["risk_high"].to_numpy(), list(sure["risk_basis"]), cuts
-    )
-    words = sure.drop(columns=["risk_low", "risk_high"]).assign(risk_class=class_words(classes))
+    values = {name: last[name].values for name in leaves(tree)}
+    words = sure.drop(columns=["risk_low", "risk_high"]).assign(risk_class=classes_of(plan, last, sure))
     words["main_driver"] = drivers(last, tree)
     for direction in DIRECTIONS:
         change = smallest_change(values, tree, direction, cuts=cuts)
@@ -237,6 +239,13 @@ def words_of(plan: Plan, last: xr.Dataset, tree: Level, scores: pd.DataFrame, su
         words[f"change_{direction}_from"] = change["score_from"].to_numpy()
         words[f"change_{direction}_to"] = printed_change(change["score_to"].to_numpy(), direction)
     return words
+
+
+def classes_of(plan: Plan, last: xr.Dataset, sure: pd.DataFrame) -> np.ndarray:
+    """Word of the class that is printed of each unit; "" where none is."""
+    low, high = sure["risk_low"].to_numpy(), sure["risk_high"].to_numpy()
+    cuts = plan.settings.risk.class_cut_points
+    return class_words(printed_class(last["risk"].values, low, high, list(sure["risk_basis"]), cuts))
 
 
 def drivers(last: xr.Dataset, tree: Level) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -136,6 +136,11 @@ def damaged_files(folder: Path) -> list[str]:
     promised = read_receipt(folder)["products"]
     present = products(folder)
     return sorted(path for path, digest in promised.items() if present.get(path) != digest)
+
+
+def run_folder_name(run: Mapping[str, Any]) -> str:
+    """Name of the folder of the run that the part ``run`` of a receipt is of."""
+    return f"{run['as_of']}-{run['run_id']}" + ("-exercise" if run["exercise"] else "")
 
 
 def kept_receipts(out: str | Path, country: str) -> list[dict[str, Any]]:

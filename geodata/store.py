@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -190,13 +190,20 @@ def names_in(path: Path) -> list[str]:
         return [str(name) for name in stored.variables]
 
 
-def read_cube(path: Path) -> xr.Dataset:
-    """Read what `write_cube` or `write_dataset` wrote, into memory; flags stay int8."""
+def read_cube(path: Path, *, names: Collection[str] | None = None, months: Sequence[str] | None = None) -> xr.Dataset:
+    """Read what `write_cube` or `write_dataset` wrote, into memory; flags stay int8.
+
+    Parameters
+    ----------
+    path : Path
+    names : variables to read, those that are there; all of them unless given
+    months : "YYYY-MM" of the months to read, those that are there; all of them unless given
+    """
     if not Path(path).is_file():
         raise InputError(Finding("error", "store", str(path), "file", "none", "a cube written by a run"))
     try:
         with xr.open_dataset(path, engine="netcdf4") as stored:
-            cube = stored.load()
+            cube = _part(stored, names, months).load()
     except (OSError, RuntimeError, ValueError):
         found = what_it_is(Path(path))
         raise InputError(Finding("error", "store", str(path), "file", found, "a cube written by a run")) from None
@@ -204,6 +211,13 @@ def read_cube(path: Path) -> xr.Dataset:
         if cube[name].dtype.kind == "O":
             cube[name] = cube[name].astype(str)
     return cube
+
+
+def _part(stored: xr.Dataset, names: Collection[str] | None, months: Sequence[str] | None) -> xr.Dataset:
+    part = stored if names is None else stored[[n for n in stored.data_vars if n in names]]
+    if months is None:
+        return part
+    return part.isel(time=part.indexes["time"].strftime("%Y-%m").isin(months).nonzero()[0])
 
 
 # ------------------------------------------------------------------ tables with geometry

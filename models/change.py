@@ -56,6 +56,7 @@ def split_change(
     earlier: Basis,
     later: Basis,
     *,
+    moved: pd.DataFrame | None = None,
     restated: pd.DataFrame | None = None,
     remade: pd.DataFrame | None = None,
     crosswalk: pd.DataFrame | None = None,
@@ -66,6 +67,9 @@ def split_change(
     Parameters
     ----------
     earlier, later : Basis
+    moved : DataFrame, index pcode of the later run
+        Values of the earlier month on the later units, by the earlier files and method, where they are known better
+        than as means over the crosswalk; these means unless given.
     restated : DataFrame, index pcode of the later run
         Values of the earlier month as the later files tell them, by the earlier method; those of the earlier run
         unless given, or, of the same month, those of the later run unless ``same_data``.
@@ -102,21 +106,22 @@ def split_change(
     ----------
     Sequential (path) decomposition; INFORM's rule to apply a change of method to earlier years.
     """
-    _check(earlier, later, restated, remade, crosswalk)
+    _check(earlier, later, {"moved": moved, "restated": restated, "remade": remade}, crosswalk)
     same_month = earlier.as_of == later.as_of
-    carried = _carried(earlier.values, later.values.index, crosswalk)
+    own = carried(earlier.values, later.values.index, crosswalk) if moved is None else moved
     if restated is None:
-        restated = later.values if same_month and not same_data else carried
+        restated = later.values if same_month and not same_data else own
     if remade is None:
         remade = later.values if same_month else restated
-    restated, remade = (_with(t, b.tree, later.values.index) for t, b in ((restated, earlier), (remade, later)))
+    own, restated = (_with(t, earlier.tree, later.values.index) for t in (own, restated))
+    remade = _with(remade, later.tree, later.values.index)
     blended = _with_weights(later.tree, earlier.tree)
     seen = _known_in(restated, later.values)
     both = _known_in(remade, later.values)
     whole = _risk(later.values, later.tree, later.scales)
     steps = [
-        _carried(_risk(earlier.values, earlier.tree, earlier.scales).to_frame("risk"), whole.index, crosswalk)["risk"],
-        _risk(carried, earlier.tree, earlier.scales),
+        carried(_risk(earlier.values, earlier.tree, earlier.scales).to_frame("risk"), whole.index, crosswalk)["risk"],
+        _risk(own, earlier.tree, earlier.scales),
         _risk(seen, earlier.tree, earlier.scales),
         _risk(both, blended, later.scales),
         _risk(both, later.tree, later.scales),
@@ -134,6 +139,25 @@ def crosswalk_faults(crosswalk: pd.DataFrame) -> str:
         return "shares below 0 or not known, expected 0 to 1"
     off = crosswalk.index[np.abs(shares.sum(axis=1) - 1.0) > 1e-6]
     return f"shares of {list(off[:5])} do not sum to 1" if len(off) else ""
+
+
+def carried(values: pd.DataFrame, units: pd.Index, crosswalk: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Values on the later units: a unit made of several has their mean, and none where one of these has none.
+
+    Parameters
+    ----------
+    values : DataFrame, index pcode of the earlier run
+    units : p-codes of the later one
+    crosswalk : as of `split_change`; a unit without a row has no value
+    """
+    if crosswalk is None:
+        return values.reindex(units)
+    shares = crosswalk.reindex(index=units).to_numpy(dtype=float)
+    own = values.reindex(crosswalk.columns).to_numpy(dtype=float)
+    lost = (shares[:, :, None] > 0) & np.isnan(own)[None, :, :]
+    mean = shares @ np.nan_to_num(own)
+    known = np.where(lost.any(axis=1) | np.isnan(shares).any(axis=1)[:, None], np.nan, mean)
+    return pd.DataFrame(known, index=units, columns=values.columns)
 
 
 # ------------------------------------------------------------------ beneath
@@ -156,18 +180,6 @@ def _risk(values: pd.DataFrame, tree: Level, scales: Mapping[str, Scale]) -> pd.
         own = values[name].to_numpy(dtype=float)
         scores[name] = np.where(np.isnan(own), np.nan, scales[name](own) if name in scales else own)
     return pd.Series(evaluate(tree, scores)[tree.name], index=values.index)
-
-
-def _carried(values: pd.DataFrame, units: pd.Index, crosswalk: pd.DataFrame | None) -> pd.DataFrame:
-    """Values on the later units: a unit made of several has their mean, and none where one of these has none."""
-    if crosswalk is None:
-        return values.reindex(units)
-    shares = crosswalk.reindex(index=units).to_numpy(dtype=float)
-    own = values.reindex(crosswalk.columns).to_numpy(dtype=float)
-    lost = (shares[:, :, None] > 0) & np.isnan(own)[None, :, :]
-    mean = shares @ np.nan_to_num(own)
-    known = np.where(lost.any(axis=1) | np.isnan(shares).any(axis=1)[:, None], np.nan, mean)
-    return pd.DataFrame(known, index=units, columns=values.columns)
 
 
 def _with(values: pd.DataFrame, tree: Level, units: pd.Index) -> pd.DataFrame:
@@ -196,14 +208,13 @@ def _with_weights(tree: Level, donor: Level) -> Level:
 def _check(
     earlier: Basis,
     later: Basis,
-    restated: pd.DataFrame | None,
-    remade: pd.DataFrame | None,
+    tables: Mapping[str, pd.DataFrame | None],
     crosswalk: pd.DataFrame | None,
 ) -> None:
     wrong = []
     if later.as_of < earlier.as_of:
         wrong.append(f"later run of {later.as_of}, expected not before {earlier.as_of}")
-    for name, table in (("restated", restated), ("remade", remade)):
+    for name, table in tables.items():
         if table is not None and not table.index.is_unique:
             wrong.append(f"{name} has units that stand twice")
     if crosswalk is not None and (found := crosswalk_faults(crosswalk)):
