@@ -89,6 +89,24 @@ def check(config: Config, data: Data = None, as_of: AsOf = None, issued: Issued 
             raise typer.Exit(WRONG_INPUT)
 
 
+@app.command(epilog="Example: wadi compare out/iraq/latest --config edited.toml --out compare.csv")
+def compare(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    config: Annotated[str, typer.Option(help="The edited country file.")],
+    data: Data = None,
+    out: Annotated[Path | None, typer.Option(help="A CSV to write with every subdistrict.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Name all subdistricts that change.")] = False,
+) -> None:
+    """Show what an edit of the settings would move, before it is applied."""
+    with plain_errors():
+        from .policy import prepare_prefect
+
+        prepare_prefect()
+        from .compare_settings import compare_settings
+
+        typer.echo("\n".join(compare_settings.fn(str(run), config, _text(data), _text(out), every)))
+
+
 @app.command(epilog="Example: wadi publish out/iraq/runs/2019-08-0123456789")
 def publish(run: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
     """Promote a staged run to `latest`, unless its checks hold an error."""
