@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import traceback
@@ -147,6 +148,35 @@ def verify(
             typer.echo(f"{run}: does not hold; {len(found)} differences.")
             raise typer.Exit(WRONG_INPUT)
         typer.echo(f"{run}: inputs, products and numbers are what the receipt says.")
+
+
+@app.command(epilog="Example: wadi relocate XWG01Q01N01 XWG02Q01N02 40 --config demo --data out/demo/inputs --out out")
+def relocate(
+    a: Annotated[str, typer.Argument(metavar="A", help="Subdistrict that they leave: p-code or name.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Subdistrict where they arrive: p-code or name.")],
+    n: Annotated[str, typer.Argument(metavar="N", help="Households that move.")],
+    config: Config,
+    data: Data = None,
+    as_of: AsOf = None,
+    issued: Issued = None,
+    out: Out = Path("out"),
+    kind: Annotated[str, typer.Option(help="displaced (stay so), return (as residents), evacuation.")] = "displaced",
+    leaving: Annotated[str, typer.Option(help="Shelter they leave: any, camp, critical.")] = "any",
+    arriving: Annotated[str, typer.Option(help="Shelter they arrive in: same, camp, critical, other.")] = "same",
+    as_json: Annotated[bool, typer.Option("--json", help="Plain values for programs.")] = False,
+) -> None:
+    """Show risk, water and host pressure at both ends before and after households move."""
+    with plain_errors():
+        from .policy import prepare_prefect
+
+        prepare_prefect()
+        from .relocate_households import relocate_households
+        from .scenario_words import lines_of
+
+        report = relocate_households.fn(
+            a, b, n, config, issued or today(), _text(data), as_of, str(out), kind, leaving, arriving
+        )
+        typer.echo(json.dumps(report, ensure_ascii=False, indent=1) if as_json else "\n".join(lines_of(report)))
 
 
 @app.command(epilog="Example: wadi doctor --out out")

@@ -20,16 +20,17 @@ from flows.workspace import products
 from geodata.schema import InputError
 
 WADI = Path(sys.executable).with_name("wadi")
+COMMANDS = ["demo", "run", "check", "compare", "publish", "serve", "verify", "relocate", "doctor"]
 
 
 def test_help_names_every_command_and_no_stub():
     """Commands that come later are absent."""
     done = subprocess.run([WADI, "--help"], capture_output=True, text=True, check=True)
     commands = [line.split()[0] for line in done.stdout.split("Commands:")[1].strip().splitlines()]
-    assert commands == ["demo", "run", "check", "publish", "serve", "verify", "doctor"]
+    assert commands == COMMANDS
 
 
-@pytest.mark.parametrize("command", ["demo", "run", "check", "publish", "serve", "verify", "doctor"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_shows_an_example(command):
     """`--help` answers "what do I type?"."""
     done = CliRunner().invoke(app, [command, "--help"])

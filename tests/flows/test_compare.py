@@ -180,5 +180,5 @@ def test_a_damaged_run_is_told(small_run, small_config, tmp_path):
     """Its cube is not there any more."""
     copy = Path(shutil.copytree(small_run, tmp_path / small_run.name))
     (copy / "cube.nc").unlink()
-    with pytest.raises(InputError, match="cube[.]nc"):
+    with pytest.raises(InputError, match=r"cube\.nc"):
         compare_settings.fn(str(copy), small_config)
