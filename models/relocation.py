@@ -98,7 +98,7 @@ def relocate(
 
     Returns
     -------
-    DataFrame, as given
+    DataFrame, as given: counts (1) of people and households.
         Where the displaced households of the destination were not known, those who came, and no part of them: what
         is known of the others is nothing.
 
@@ -114,6 +114,10 @@ def relocate(
     * From counts rounded to 5, so a few households more or less are the same.
     * Of those who stay and of those who were there nothing else changes; hazards are where they were.
     * Who is evacuated is displaced anew: neither protracted nor by climate as a list would count it.
+
+    References
+    ----------
+    The project's own bookkeeping, on counts protected as of `models.protection`.
     """
     a, b, moving = movement.origin, movement.destination, float(movement.households)
     after = counts[list(COLUMNS)].astype(float).copy()

@@ -75,6 +75,9 @@ class Index:
 _READER = 'a source with `reader = "evapotranspiration"` and `method = "{}"`'
 _DEMAND = "`[water_demand]`"
 _BALANCE = "`[water_balance]`"
+_CHANGES = "`changes/<before>--<after>/change.csv` and `wadi compare`"
+_RELOCATE = "`wadi relocate`"
+_BESIDE = (_CHANGES, _RELOCATE)
 _OCCURRENCE = 'a source with `quantity = "water_occurrence"`, as the table `<source>.csv`'
 
 CHAPTERS: dict[str, tuple[Index, ...]] = {
@@ -161,7 +164,8 @@ CHAPTERS: dict[str, tuple[Index, ...]] = {
         ),
         Index("Range, tiers and confidence", "models.confidence:risk_confidence", (), "`[uncertainty]`"),
         Index("Contributions to a risk", "models.explain:tree_contributions", (), "`[risk]`"),
-        Index("Change since an earlier run", "models.change:split_change"),
+        Index("Change since an earlier run", "models.change:split_change", (), _CHANGES),
+        Index("Households that move", "models.relocation:relocate", (), _RELOCATE),
     ),
 }
 INDICES = tuple(index for chapter in CHAPTERS.values() for index in chapter)
@@ -403,7 +407,8 @@ def _entry(index: Index) -> str:
     told = index.told
     file = index.module.replace(".", "/") + ".py"
     places = [f"[`{name}`](#method-{name})" for name in index.methods] + [index.used] * bool(index.used)
-    place = f"In a country file: {', '.join(places)}." if places else "No run computes it: it is there to be called."
+    where = "Beside the runs" if index.used in _BESIDE else "In a country file"
+    place = f"{where}: {', '.join(places)}." if places else "No run computes it: it is there to be called."
     return "\n\n".join(
         [
             f'<a id="{index.name}"></a>\n\n### {index.title}',

@@ -32,6 +32,7 @@ from scipy.sparse import csr_array
 import flows.balance_water
 import flows.displacement
 import flows.score_risk
+from flows.changes import changes_folder
 from flows.run_country import run_country
 from flows.settings import load_settings
 from geodata.schema import InputError
@@ -344,6 +345,18 @@ def test_the_log_is_a_product_too(told, told_otherwise):
         assert "households" not in first
         assert first.replace(one.name, "") == second.replace(other.name, "")
         assert "Published" in first
+
+
+def test_the_change_between_two_runs_tells_no_truth_apart(told, told_otherwise):
+    """It follows from what both runs published: two truths that are protected alike changed alike."""
+    tables = []
+    for runs in (told, told_otherwise):
+        before, after = (runs[month][0] for month in MONTHS)
+        place = changes_folder(after, before.name)
+        found = {p.name: p.read_text("utf-8") for p in sorted(place.iterdir())}
+        tables.append({n: t.replace(before.name, "*").replace(after.name, "*") for n, t in found.items()})
+    assert set(tables[0]) == {"change.csv", "change.json"}
+    assert tables[0] == tables[1]
 
 
 def exact_counts(into: list):
