@@ -207,38 +207,36 @@ def _require_grid(raster: xr.DataArray, weights: ZonalWeights) -> None:
 
 def _products(raster: xr.DataArray, for_values: sparse.csr_array, for_valid: sparse.csr_array) -> tuple[Floats, Floats]:
     """sum(w v) and sum(w) over cells with a value, each (time, pcode)."""
-    of_values = for_values.astype(complex)
-    of_valid = of_values if for_valid is for_values else for_valid.astype(complex)
     if isinstance(raster.data, dask.array.Array):
-        both = _products_by_chunk(raster.data, of_values, of_valid)
+        both = _products_by_chunk(raster.data, for_values, for_valid)
     else:
         images = raster.values
         both = np.empty((len(images), 2, for_values.shape[0]))
         threads = min(os.cpu_count() or 1, max(len(images) // _IMAGES_PER_THREAD, 1))
         shares = (np.array_split(array, threads) for array in (images, both))
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(_fill_products, *shares, repeat(of_values), repeat(of_valid)))
+            list(pool.map(_fill_products, *shares, repeat(for_values), repeat(for_valid)))
     return both[:, 0], both[:, 1]
 
 
-def _products_by_chunk(cells: Any, of_values: sparse.csr_array, of_valid: sparse.csr_array) -> Floats:
+def _products_by_chunk(cells: Any, for_values: sparse.csr_array, for_valid: sparse.csr_array) -> Floats:
     """(time, 2, pcode), one task for each chunk of whole images."""
     images = cells.rechunk({1: -1, 2: -1})
     # Keys of their own in the graph, sent once to a worker: as plain arguments they would travel with every task.
-    values, valid = (delayed(weights, pure=True, traverse=False) for weights in (of_values, of_valid))
-    chunks = (images.chunks[0], (2,), (of_values.shape[0],))
+    values, valid = (delayed(weights, pure=True, traverse=False) for weights in (for_values, for_valid))
+    chunks = (images.chunks[0], (2,), (for_values.shape[0],))
     products = images.map_blocks(_block_products, values, valid, chunks=chunks, dtype="float64")
     return products.compute()
 
 
-def _block_products(images: npt.NDArray[Any], of_values: sparse.csr_array, of_valid: sparse.csr_array) -> Floats:
-    out = np.empty((len(images), 2, of_values.shape[0]))
-    _fill_products(images, out, of_values, of_valid)
+def _block_products(images: npt.NDArray[Any], for_values: sparse.csr_array, for_valid: sparse.csr_array) -> Floats:
+    out = np.empty((len(images), 2, for_values.shape[0]))
+    _fill_products(images, out, for_values, for_valid)
     return out
 
 
 def _fill_products(
-    images: npt.NDArray[Any], out: Floats, of_values: sparse.csr_array, of_valid: sparse.csr_array
+    images: npt.NDArray[Any], out: Floats, for_values: sparse.csr_array, for_valid: sparse.csr_array
 ) -> None:
     """Two images at a time: each sum runs over the cells in one fixed order, whatever stands beside the image.
 
@@ -246,7 +244,9 @@ def _fill_products(
     where a sum tells of one, or where those before them had some; and sum(w) is made anew only
     where other cells are missing than before.
     """
-    flat = images.reshape(len(images), of_values.shape[1])
+    flat = images.reshape(len(images), for_values.shape[1])
+    of_values = for_values.astype(complex)  # here, as what is real is half as much to send to a worker
+    of_valid = of_values if for_valid is for_values else for_valid.astype(complex)
     pair = _Pair(flat.shape[1])
     seen = np.ones(flat.shape[1], dtype=bool)
     out[:, 1] = share = pair.sums(seen[np.newaxis], of_valid)[0]
