@@ -22,6 +22,7 @@ from geodata.review import Question, Review, ask, read_review
 from geodata.rounds import comparability, compare_rounds, rounds_after
 from geodata.schema import Findings, Status, status_attrs
 from models.protection import (
+    BASE,
     REASONS,
     SUBSETS,
     account_is_safe,
@@ -353,20 +354,24 @@ def reason_rows_by_parts(
 ) -> pd.DataFrame:
     """Rows of larger units whose subdistricts the same round tells: a count of its own would be a second sum of these.
 
-    Households are the sum of the protected cells, and reasons their shares in steps of 5 % (`shares_in_steps`).
+    Households are the sum of the protected cells. Reasons are sums of protected cells too, where the subdistricts tell
+    theirs, and else shares in steps of 5 % (`shares_in_steps`).
     """
-    bounds = intervals(cells)["low"].reindex(unit_of.index)
-    at_least = bounds.groupby(unit_of).sum().reindex(counts.index)
     whole = stand_in(cells).groupby(unit_of).sum(min_count=1).reindex(counts.index)
-    shares = shares_in_steps(counts[list(REASONS)], at_least)
-    parts = shares.mul(whole, axis=0).assign(households=whole)
-    parts["climate_at_most"] = shares[["climate", "mixed", "unknown"]].sum(axis=1, skipna=False) * whole
+    by_cell = sums_of_reasons(cells, unit_of).reindex(counts.index)
+    if by_cell["climate"].notna().any():
+        parts, never_told = by_cell, by_cell.isna()
+    else:
+        at_least = intervals(cells)["low"].reindex(unit_of.index).groupby(unit_of).sum().reindex(counts.index)
+        shares = shares_in_steps(counts[list(REASONS)], at_least)
+        shares["climate_at_most"] = shares[["climate", "mixed", "unknown"]].sum(axis=1, skipna=False)
+        unknown = counts[list(REASONS)].isna().any(axis=1)
+        parts, never_told = shares.mul(whole, axis=0), pd.DataFrame(dict.fromkeys(shares, unknown))
+    parts, never_told = parts.assign(households=whole), never_told.assign(households=False)
     rows = pd.DataFrame({"code": counts.index, "level": level, "round": day.isoformat()})
-    never_told = counts[list(REASONS)].isna().any(axis=1)
     for column in ("households", *REASONS, "climate_at_most"):
-        absent = whole.isna() | (never_told if column != "households" else False)
         status = np.select(
-            [absent, whole == 0, parts[column].isna() | (to_nearest(parts[column]) == 0)],
+            [whole.isna() | never_told[column], whole == 0, parts[column].isna() | (parts[column] < BASE)],
             [Status.input_missing.name, Status.ok.name, Status.suppressed.name],
             Status.ok.name,
         )
@@ -374,6 +379,19 @@ def reason_rows_by_parts(
         rows[column] = value.where(status == Status.ok.name).to_numpy()
         rows[f"{column}_status"] = status
     return rows
+
+
+def sums_of_reasons(cells: pd.DataFrame, unit_of: pd.Series) -> pd.DataFrame:
+    """Households of larger units by reason, as sums of protected cells of their subdistricts; NaN where not told."""
+    sums, below = {}, 0.0
+    for reason, total in REASONS.items():
+        told = stand_in(cells, total) if total in cells else pd.Series(np.nan, index=cells.index)
+        sums[reason] = told - below
+        below = told.fillna(below)
+    if "climate_at_most" in cells:
+        sums["climate_at_most"] = stand_in(cells, "climate_at_most")
+    found = pd.DataFrame(sums, columns=[*REASONS, "climate_at_most"])
+    return found.groupby(unit_of).agg(lambda part: part.sum(skipna=False))
 
 
 # ------------------------------------------------------------------ rounds

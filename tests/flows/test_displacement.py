@@ -310,7 +310,7 @@ def test_a_table_of_larger_units_beside_its_own_subdistricts_has_no_sum_of_its_o
     """Households are the sum of the protected cells and reasons steps of 5 % of it: the exact 503 stands nowhere."""
     code = UNITS["adm1_pcode"].iloc[0]
     inside = UNITS.index[UNITS["adm1_pcode"] == code]
-    options, values, log = table(tmp_path, [(u, "war", 101 + 7 * n) for n, u in enumerate(inside)])
+    options, values, log = table(tmp_path, [(u, "", 101 + 7 * n) for n, u in enumerate(inside)])
     fine = count("displacement", values, options, UNITS, plan_of(tmp_path), log)
     total = sum(101 + 7 * n for n in range(len(inside)))
     options, values, log = table(tmp_path, [(code, "drought", total - 90), (code, "war", 90)], level=1)
@@ -322,6 +322,20 @@ def test_a_table_of_larger_units_beside_its_own_subdistricts_has_no_sum_of_its_o
     assert abs(row["climate"] - (total - 90)) <= 0.05 * whole
     assert intervals(cells)["low"].sum() >= 20
     assert set(found.cube.dims) == {"time", "unit"}
+
+
+def test_where_subdistricts_tell_their_reasons_those_of_larger_units_are_their_sums(tmp_path):
+    """Another split of the same households would be a second equation: the table's own 400 and 3 stand nowhere."""
+    code = UNITS["adm1_pcode"].iloc[0]
+    inside = UNITS.index[UNITS["adm1_pcode"] == code]
+    rows = [(u, reason, n) for u in inside for reason, n in (("drought", 22), ("war", 31))]
+    options, values, log = table(tmp_path, rows)
+    fine = count("displacement", values, options, UNITS, plan_of(tmp_path), log)
+    options, values, log = table(tmp_path, [(code, "drought", 400), (code, "war", 3)], level=1)
+    found = count("displacement_reasons", values, options, UNITS, plan_of(tmp_path), log, fine)
+    row = found.tables["reasons"].set_index("code").loc[code]
+    # 22 and 53 households of each subdistrict are 20 and 55: 20 by climate, 35 by conflict
+    assert [row[c] / len(inside) for c in ("climate", "conflict", "households")] == [20, 35, 55]
 
 
 def test_the_reasons_of_afghanistan_are_read_with_natural_disasters_among_them(shared_data, tmp_path):
