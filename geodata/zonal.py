@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
+from functools import partial
 from typing import Any
 
 import dask.array
@@ -32,6 +32,7 @@ SURE_COVERAGE = 0.8  # below this share the mean of a part is shown with its cau
 SUM_COVERAGE = 0.95  # a mean of most of a unit stands for it; a sum over part of it is short of the rest
 MIN_CELLS = 2.0  # effective cells below which a raster is coarser than the unit
 _CLUSTER_WEIGHT = 0.8  # units with more of their weight than this in one cell share its value
+_BLOCK_BYTES = 3e6  # of pairs of images that a thread holds at a time
 _IMAGES_PER_THREAD = 16  # fewer are not worth a thread
 
 
@@ -167,10 +168,8 @@ def zonal_mean(raster: xr.DataArray, weights: ZonalWeights, *, sure_coverage: fl
         are chunked, and by however many threads.
     """
     _require_grid(raster, weights)
-    sums, valid = _products(raster, weights.matrix, weights.matrix)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = sums / valid
-    return _as_dataset(raster, weights, means, valid, "area: mean", sure=sure_coverage)
+    values, valid = _products(raster, weights.matrix, weights.matrix, mean=True)
+    return _as_dataset(raster, weights, values, valid, "area: mean", sure=sure_coverage)
 
 
 def zonal_sum(raster: xr.DataArray, weights: ZonalWeights, *, absent_is_zero: bool = False) -> xr.Dataset:
@@ -194,8 +193,8 @@ def zonal_sum(raster: xr.DataArray, weights: ZonalWeights, *, absent_is_zero: bo
     """
     _require_grid(raster, weights)
     counts = raster.fillna(0.0) if absent_is_zero else raster
-    sums, valid = _products(counts, weights.fractions, weights.matrix)
-    return _as_dataset(raster, weights, sums, valid, "area: sum", needed=SUM_COVERAGE)
+    values, valid = _products(counts, weights.fractions, weights.matrix, mean=False)
+    return _as_dataset(raster, weights, values, valid, "area: sum", needed=SUM_COVERAGE)
 
 
 def _require_grid(raster: xr.DataArray, weights: ZonalWeights) -> None:
@@ -205,40 +204,51 @@ def _require_grid(raster: xr.DataArray, weights: ZonalWeights) -> None:
         raise ContractError(f"{raster.name}: {describe_grid(grid)}, weights are for {describe_grid(weights.grid)}")
 
 
-def _products(raster: xr.DataArray, for_values: sparse.csr_array, for_valid: sparse.csr_array) -> tuple[Floats, Floats]:
-    """sum(w v) and sum(w) over cells with a value, each (time, pcode)."""
+def _products(
+    raster: xr.DataArray, for_values: sparse.csr_array, for_valid: sparse.csr_array, *, mean: bool
+) -> tuple[Floats, Floats]:
+    """sum(w v), divided by sum(w) for a mean, and sum(w) over cells with a value, each (time, pcode)."""
     if isinstance(raster.data, dask.array.Array):
-        both = _products_by_chunk(raster.data, for_values, for_valid)
-    else:
-        images = raster.values
-        both = np.empty((len(images), 2, for_values.shape[0]))
-        threads = min(os.cpu_count() or 1, max(len(images) // _IMAGES_PER_THREAD, 1))
-        shares = (np.array_split(array, threads) for array in (images, both))
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(_fill_products, *shares, repeat(for_values), repeat(for_valid)))
-    return both[:, 0], both[:, 1]
+        both = _products_by_chunk(raster.data, for_values, for_valid, mean=mean)
+        return both[:, 0], both[:, 1]
+    images = raster.values
+    values, valid = (np.empty((len(images), for_values.shape[0])) for _ in range(2))
+    threads = min(os.cpu_count() or 1, max(len(images) // _IMAGES_PER_THREAD, 1))
+    shares = (np.array_split(array, threads) for array in (images, values, valid))
+    work = partial(_fill_products, for_values=for_values, for_valid=for_valid, mean=mean)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, *shares))
+    return values, valid
 
 
-def _products_by_chunk(cells: Any, for_values: sparse.csr_array, for_valid: sparse.csr_array) -> Floats:
+def _products_by_chunk(cells: Any, for_values: sparse.csr_array, for_valid: sparse.csr_array, *, mean: bool) -> Floats:
     """(time, 2, pcode), one task for each chunk of whole images."""
     images = cells.rechunk({1: -1, 2: -1})
     # Keys of their own in the graph, sent once to a worker: as plain arguments they would travel with every task.
-    values, valid = (delayed(weights, pure=True, traverse=False) for weights in (for_values, for_valid))
+    weights = (delayed(matrix, pure=True, traverse=False) for matrix in (for_values, for_valid))
     chunks = (images.chunks[0], (2,), (for_values.shape[0],))
-    products = images.map_blocks(_block_products, values, valid, chunks=chunks, dtype="float64")
+    products = images.map_blocks(_block_products, *weights, mean=mean, chunks=chunks, dtype="float64")
     return products.compute()
 
 
-def _block_products(images: npt.NDArray[Any], for_values: sparse.csr_array, for_valid: sparse.csr_array) -> Floats:
+def _block_products(
+    images: npt.NDArray[Any], for_values: sparse.csr_array, for_valid: sparse.csr_array, *, mean: bool
+) -> Floats:
     out = np.empty((len(images), 2, for_values.shape[0]))
-    _fill_products(images, out, for_values, for_valid)
+    _fill_products(images, out[:, 0], out[:, 1], for_values, for_valid, mean=mean)
     return out
 
 
 def _fill_products(
-    images: npt.NDArray[Any], out: Floats, for_values: sparse.csr_array, for_valid: sparse.csr_array
+    images: npt.NDArray[Any],
+    values: Floats,
+    valid: Floats,
+    for_values: sparse.csr_array,
+    for_valid: sparse.csr_array,
+    *,
+    mean: bool,
 ) -> None:
-    """Two images at a time: each sum runs over the cells in one fixed order, whatever stands beside the image.
+    """A few images at a time: each sum runs over the cells in one fixed order, whatever stands beside the image.
 
     A missing cell makes the sums it belongs to NaN, so images are searched for missing cells only
     where a sum tells of one, or where those before them had some; and sum(w) is made anew only
@@ -247,46 +257,53 @@ def _fill_products(
     flat = images.reshape(len(images), for_values.shape[1])
     of_values = for_values.astype(complex)  # here, as what is real is half as much to send to a worker
     of_valid = of_values if for_valid is for_values else for_valid.astype(complex)
-    pair = _Pair(flat.shape[1])
+    step = 2 * max(int(_BLOCK_BYTES / 16 / max(flat.shape[1], 1)), 1)
+    pairs = _Pairs(min(step, len(flat)), flat.shape[1])
     seen = np.ones(flat.shape[1], dtype=bool)
-    out[:, 1] = share = pair.sums(seen[np.newaxis], of_valid)[0]
+    share = whole = pairs.sums(seen[np.newaxis], of_valid)
     has_gaps = False
-    for first in range(0, len(flat), 2):
-        two = flat[first : first + 2]
-        products = out[first : first + 2]
-        if not has_gaps:
-            products[:, 0] = pair.sums(two, of_values)
-            has_gaps = not np.isfinite(products[:, 0]).all()
-        if has_gaps:
-            has_value = np.isfinite(two)
+    for first in range(0, len(flat), step):
+        several = slice(first, first + step)
+        sums = None if has_gaps else pairs.sums(flat[several], of_values)
+        if sums is not None and np.isfinite(sums).all():
+            shares = whole
+        else:
+            has_value = np.isfinite(flat[several])
             has_gaps = not has_value.all()
-            products[:, 0] = pair.sums(two, of_values, has_value)
+            sums = pairs.sums(flat[several], of_values, has_value)
             if (has_value != seen).any():
-                products[:, 1] = shares = pair.sums(has_value, of_valid)
-                seen, share = has_value[-1], shares[-1]
+                shares = pairs.sums(has_value.astype("float32"), of_valid)  # which turns to float64 faster
+                seen, share = has_value[-1], shares[-1:]
             else:
-                products[:, 1] = share
+                shares = share
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values[several] = sums / shares if mean else sums
+        valid[several] = shares
 
 
-class _Pair:
-    """Two images as the real and the imaginary part of one, which takes less time than two products.
+class _Pairs:
+    """Images as the real and the imaginary parts of half as many, which take less time to multiply.
 
     Weights are real, so that neither part changes a bit of the other unless one is not finite.
     """
 
-    def __init__(self, cells: int):
-        self._both = np.zeros(cells, dtype=complex)
+    def __init__(self, images: int, cells: int):
+        self._both = np.empty(((max(images, 1) + 1) // 2, cells), dtype=complex)
 
     def sums(self, images: npt.NDArray[Any], weights: sparse.csr_array, where: Any = None) -> Floats:
-        """sum(w v) of one image or two (image, pcode); if there is a `where`, cells that are not in it count as 0."""
-        for k, part in enumerate((self._both.real, self._both.imag)):
-            if k >= len(images):
-                part[:] = 0.0
-                continue
-            part[:] = images[k]
+        """sum(w v) of each image (image, pcode); if there is a `where`, cells that are not in it count as 0."""
+        half = -(-len(images) // 2)
+        both = self._both[:half]
+        for part, some in ((both.real, slice(half)), (both.imag, slice(half, None))):
+            part[: len(images[some])] = images[some]
+            part[len(images[some]) :] = 0.0
             if where is not None:
-                np.copyto(part, 0.0, where=~where[k])
-        return (weights @ self._both).view("float64").reshape(-1, 2).T[: len(images)]
+                np.copyto(part[: len(images[some])], 0.0, where=~where[some])
+        out = np.empty((2, half, weights.shape[0]))
+        for k, pair in enumerate(both):
+            found = weights @ pair
+            out[0, k], out[1, k] = found.real, found.imag
+        return out.reshape(2 * half, -1)[: len(images)]
 
 
 def _share(valid: Floats, whole: Floats) -> Floats:
@@ -327,5 +344,5 @@ def _as_dataset(
             "coverage": (dims, coverage[of], {"units": "1", "long_name": "share of the unit with a value"}),
             "status": (dims, status[of], status_attrs()),
         },
-        coords={"time": raster["time"].values, "pcode": weights.pcodes},
+        coords={"time": raster.indexes["time"], "pcode": weights.pcodes},
     )
