@@ -14,14 +14,36 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from .boundaries import BoundaryOptions
+from .options import DataPath, require_columns, require_file
 from .placing import whole_shares
 from .schema import Findings
-from .sheets import listed
+from .sheets import clean_text, listed, parse_numbers, read_sheet
 
 SLIVER = 0.001
 """Share of an old unit below which a common area is a difference in drawing, not a change of border."""
 
+SUM_WITHIN = 1e-6
+"""How far from 1 the shares of an old unit may sum in a file: they are written with some decimals."""
+
 _EQUAL_AREA = "EPSG:6933"
+
+
+class EarlierBoundaries(BoundaryOptions):
+    """Boundaries older than the country's own, which people are counted on and moved from.
+
+    Parameters
+    ----------
+    crosswalk : str or None
+        CSV with the schema at the top; None makes one by area.
+    """
+
+    crosswalk: DataPath | None = None
+
+    def files(self, root: Path) -> list[Path]:
+        """Files of the boundaries, and the crosswalk."""
+        aside = [root / self.crosswalk] if self.crosswalk else []
+        return sorted([*super().files(root), *(path for path in aside if path.is_file())])
 
 
 def make_crosswalk(
@@ -109,6 +131,45 @@ def move_counts(counts: pd.DataFrame, crosswalk: pd.DataFrame, units: pd.Index) 
             whole = np.where(np.isnan(moved[column]), whole, moved[column])
     table = pd.DataFrame(moved).groupby(crosswalk["to_pcode"].to_numpy()).sum(min_count=1, skipna=False)
     return table.reindex(units).where(_reached(table, units), 0.0)
+
+
+def read_crosswalk(root: Path, file: str, old: pd.Index, new: pd.Index, log: Findings) -> pd.DataFrame:
+    """A crosswalk from its CSV, whole and of these units.
+
+    Parameters
+    ----------
+    root : Path
+        The data folder.
+    file : str
+    old, new : Index
+        Every p-code of both vintages.
+    log : Findings
+        InputError: a p-code of neither, a pair twice, a share of 0 or less, an old unit whose shares do not sum to 1.
+
+    Returns
+    -------
+    DataFrame, as of `make_crosswalk`
+    """
+    frame = read_sheet(require_file(root, file, log), file, log)
+    require_columns(frame.columns, ["from_pcode", "to_pcode", "share"], file=file, log=log)
+    log.stop()
+    codes = {c: clean_text(frame[c], file=file, log=log) for c in ("from_pcode", "to_pcode")}
+    table = pd.DataFrame({**codes, "share": parse_numbers(frame["share"], file=file, log=log)})
+    log.stop()
+    for column, units in (("from_pcode", old), ("to_pcode", new)):
+        if unknown := sorted(set(table[column]) - set(units)):
+            log.error(file=file, field=column, found=listed(unknown), expected="p-codes of the boundaries")
+    if twice := sorted(set(table["from_pcode"][table.duplicated(["from_pcode", "to_pcode"])])):
+        log.error(file=file, field="to_pcode", found=f"one twice of {listed(twice)}", expected="one row for each pair")
+    if not (table["share"] > 0).all():
+        log.error(file=file, field="share", found="0, less or nothing", expected="above 0")
+    log.stop()
+    sums = table.groupby("from_pcode")["share"].sum().reindex(old, fill_value=0.0)
+    if off := sorted(old[(sums - 1).abs() > SUM_WITHIN]):
+        log.error(file=file, field="share", found=f"another sum of {listed(off)}", expected="1 for each old unit")
+    log.stop()
+    table["share"] /= table["from_pcode"].map(sums)
+    return table.sort_values(["from_pcode", "to_pcode"], ignore_index=True)
 
 
 def write_crosswalk(path: Path, crosswalk: pd.DataFrame) -> None:

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
+from .crosswalk import EarlierBoundaries
 from .options import DataPath, Options, SourceOptions
 from .placing import Placing
 from .rounds import CARRIED_DAYS
@@ -133,6 +134,8 @@ class DtmList(SourceOptions):
         How a location finds its subdistrict.
     sheet : str or None
         Sheet of a workbook; None is the first.
+    earlier_boundaries : EarlierBoundaries or None
+        What locations are counted on where it is not the boundaries of the country; a crosswalk moves the counts.
     max_age_days : int
         A round is carried for six months at most.
     """
@@ -151,6 +154,7 @@ class DtmList(SourceOptions):
     max_stray_share: float = Field(default=0.03, ge=0, le=1)
     placing: Placing = Placing()
     sheet: str | None = None
+    earlier_boundaries: EarlierBoundaries | None = None
 
     spellings: ClassVar[Mapping[str, tuple[str, ...]]] = DISPLACED
     """How lists of this kind spell the columns that the country file does not name."""
@@ -182,8 +186,9 @@ class DtmList(SourceOptions):
         return sorted(path for path in {root / r.path for r in self.all_rounds} if path.is_file())
 
     def files_aside(self, root: Path) -> list[Path]:
-        """The file with an analyst's decisions."""
-        return [path for path in (root / self.placing.review,) if path.is_file()] if self.placing.review else []
+        """The file with an analyst's decisions, and those of earlier boundaries."""
+        decisions = [path for path in (root / self.placing.review,) if path.is_file()] if self.placing.review else []
+        return decisions + (self.earlier_boundaries.files(root) if self.earlier_boundaries else [])
 
     def read(self, root: Path, log: Findings, subdistricts: Any = None) -> dict[date, gpd.GeoDataFrame]:
         """Locations of each round: see `read_sites`."""

@@ -21,6 +21,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from .calendar import period_start
+from .crosswalk import EarlierBoundaries
 from .options import SourceOptions, require_columns, require_file
 from .schema import Findings
 from .sheets import clean_text, listed, one_column, parse_counts, read_sheet, rows
@@ -42,6 +43,8 @@ DTM_REASONS: Mapping[str, Reason] = {
     "not available": "unknown",
 }
 """DTM's words. Its natural disasters hold earthquakes too: a country that had one declares its own words."""
+
+SUBDISTRICT = 3
 
 _COUNT = "a count, 0 where nobody is"
 
@@ -67,6 +70,8 @@ class DisplacementTable(UnitColumns):
     where : dict
         Column -> the value that rows to be read have in it.
     people_per_household : float
+    earlier_boundaries : EarlierBoundaries or None
+        As of a list of locations; for counts by subdistrict.
     """
 
     reader: Literal["displacement_table"]
@@ -80,6 +85,7 @@ class DisplacementTable(UnitColumns):
     origin_column: str | None = None
     where: dict[str, str] = Field(default_factory=dict)
     people_per_household: float = Field(gt=0)
+    earlier_boundaries: EarlierBoundaries | None = None
 
     @model_validator(mode="after")
     def _says_when_and_how_many(self) -> DisplacementTable:
@@ -89,7 +95,13 @@ class DisplacementTable(UnitColumns):
             raise ValueError("expected reason_columns alone, or a reason_column with one column of counts")
         if not (self.reason_columns or self.households_column or self.people_column):
             raise ValueError("expected households_column, people_column or reason_columns")
+        if self.earlier_boundaries and self.level != SUBDISTRICT:
+            raise ValueError(f"earlier_boundaries: expected level = {SUBDISTRICT}, found {self.level}")
         return self
+
+    def files_aside(self, root: Path) -> list[Path]:
+        """The files of earlier boundaries."""
+        return self.earlier_boundaries.files(root) if self.earlier_boundaries else []
 
     def read(self, root: Path, log: Findings, subdistricts: Any = None) -> pd.DataFrame:
         """Rows of counts: see `read_displacement_table`."""
