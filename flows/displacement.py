@@ -35,10 +35,11 @@ from models.protection import (
     to_nearest,
 )
 
+from .crosswalked import Cutting
 from .plan import Plan
 from .policy import computing
 from .settings import DISPLACEMENT
-from .vintages import groups_digest
+from .vintages import boundaries_digest, groups_digest
 
 FEWEST_LOCATIONS = 3
 """Locations that must stand behind a figure of households outside every subdistrict."""
@@ -97,6 +98,7 @@ def count(
     plan: Plan,
     log: Findings,
     beside: Counted | None = None,
+    cutting: Cutting | None = None,
 ) -> Counted:
     """Protected counts of a block.
 
@@ -106,16 +108,25 @@ def count(
     values : rounds of locations, or rows of counts, as the block's reader gives them
     options, subdistricts, plan, log
     beside : Counted, the displaced by subdistrict, where a further table tells why they left
+    cutting : Cutting, where people are counted on other units than the subdistricts
 
     Raises
     ------
     InputError : a round is dated after the day of issue, or most points are in another country
     """
+    on = cutting or Cutting(subdistricts, subdistricts)
     if isinstance(options, DtmList):
-        return count_list(name, values, options, subdistricts, plan, log)
-    if isinstance(options, TABLES):
-        return count_table(name, values, options, subdistricts, plan, log, beside)
-    raise TypeError(f"{name}: {type(options).__name__} counts nobody")
+        counted = count_list(name, values, options, on, plan, log)
+    elif isinstance(options, TABLES):
+        counted = count_table(name, values, options, on, plan, log, beside)
+    else:
+        raise TypeError(f"{name}: {type(options).__name__} counts nobody")
+    if on.crosswalk is not None:
+        # What is told is told of the units people were counted on, and the crosswalk is published with it.
+        told_on = {"boundaries": boundaries_digest(on.units)}
+        counted.rounds = {one: cut | told_on for one, cut in counted.rounds.items()}
+        counted.tables["crosswalk"] = on.crosswalk
+    return counted
 
 
 # ------------------------------------------------------------------ lists of locations
@@ -125,28 +136,29 @@ def count_list(
     name: str,
     rounds: Mapping[date, gpd.GeoDataFrame],
     options: DtmList,
-    subdistricts: gpd.GeoDataFrame,
+    on: Cutting,
     plan: Plan,
     log: Findings,
 ) -> Counted:
     """Protected counts of a list: how many, why, whence, and what may be compared."""
     refuse_later_rounds(rounds, {r.as_of: r.path for r in options.all_rounds}, plan, log)
-    placed = place_rounds(name, rounds, options, subdistricts, plan, log)
+    placed = place_rounds(name, rounds, options, on.units, plan, log)
     log.stop()
     variables = RETURNED if isinstance(options, DtmReturneeList) else DISPLACED
     slices, households, cells, reasons, flows = [], {}, {}, [], []
-    ladders = Ladders.of(subdistricts, options.placing, Findings(log.source))
+    ladders = Ladders.of(on.subdistricts, options.placing, Findings(log.source))
     for day, sites in placed.items():
-        shared = share_by_error(sites, subdistricts, options.placing.coordinate_error_km)
-        protected = protect(count_by_unit(shared, subdistricts.index))
+        shared = share_by_error(sites, on.units, options.placing.coordinate_error_km)
+        told = protect(count_by_unit(shared, on.units.index))
+        protected = on.moved(told)
         cells[day] = protected
         slices.append(as_cube(protected, day, variables))
-        households[day.isoformat()] = publishable_account(shared, protected)
+        households[day.isoformat()] = publishable_account(shared, told, protected)
         if options.reasons.climate:
             reasons.append(reason_rows(protected, day, ADM3))
         if options.origins:
-            flows.append(flow_rows(shared, protected, day, subdistricts, ladders))
-    tables = {"reasons": reasons, "flows": flows, "words": compared(placed, subdistricts, options, plan)}
+            flows.append(flow_rows(shared, protected, day, on, ladders))
+    tables = {"reasons": reasons, "flows": flows, "words": compared(placed, on, options, plan)}
     if variables is RETURNED:  # neither in the account of the displaced nor in their tables
         households, tables = {}, {}
     return Counted(
@@ -188,7 +200,7 @@ def flow_rows(
     sites: gpd.GeoDataFrame,
     protected: pd.DataFrame,
     day: date,
-    subdistricts: pd.DataFrame,
+    on: Cutting,
     ladders: Ladders,
 ) -> pd.DataFrame:
     """Households from each governorate to each, as sums of protected cells of subdistricts.
@@ -199,10 +211,10 @@ def flow_rows(
         round, origin (as the list names it, "" where it is not told), origin_pcode ("" if the boundaries have none of
         the name), destination_pcode, weight (households with stand-ins), anybody (any displaced there).
     """
-    exact = count_by_unit(sites, subdistricts.index)["households"]
-    origins = count_by_origin(sites, subdistricts.index)
-    governorate = subdistricts["adm1_pcode"].rename("destination_pcode")
-    sums = split_by_running_totals(origins, exact).groupby(governorate).sum()
+    exact = count_by_unit(sites, on.units.index)["households"]
+    origins = count_by_origin(sites, on.units.index)
+    governorate = on.subdistricts["adm1_pcode"].rename("destination_pcode")
+    sums = on.shared_out(split_by_running_totals(origins, exact)).groupby(governorate).sum()
     anybody = (stand_in(protected) > 0).groupby(governorate).any()
     rows = sums.rename_axis(columns="origin").stack().rename("weight").reset_index()
     names = pd.Series(sums.columns)
@@ -215,14 +227,14 @@ def flow_rows(
 
 
 def compared(
-    placed: Mapping[date, gpd.GeoDataFrame], subdistricts: gpd.GeoDataFrame, options: SourceOptions, plan: Plan
+    placed: Mapping[date, gpd.GeoDataFrame], on: Cutting, options: SourceOptions, plan: Plan
 ) -> list[pd.DataFrame]:
     """What a difference of the last two rounds may be called, by subdistrict; nothing where there is one round."""
     known = last_two(placed, options, plan)
     if not known:
         return []
-    panel = compare_rounds(placed[known[0]], placed[known[1]], subdistricts)
-    return [words_of(comparability(panel, subdistricts), known)]
+    panel = compare_rounds(placed[known[0]], placed[known[1]], on.units)
+    return [words_of(on.words(comparability(panel, on.units)), known)]
 
 
 def last_two(rounds: Iterable[date], options: SourceOptions, plan: Plan) -> list[date]:
@@ -240,12 +252,15 @@ def words_of(words: pd.Series, rounds: Sequence[date]) -> pd.DataFrame:
     )
 
 
-def publishable_account(sites: gpd.GeoDataFrame, protected: pd.DataFrame) -> dict[str, int | str | None]:
+def publishable_account(
+    sites: gpd.GeoDataFrame, protected: pd.DataFrame, in_tables: pd.DataFrame | None = None
+) -> dict[str, int | str | None]:
     """Households inside, outside and dropped, adding up to the list's own total, and the sum of the tables.
 
     The total is told where one exact figure beside the protected cells narrows none of them
     (`account_is_safe`). What lies in no subdistrict is a cell like any other: rounded to 5, and
     None, counted as inside, where it is 1 to 4 or stands on fewer locations than would hide one.
+    `in_tables` are the cells of the tables, where a crosswalk moved the protected ones.
     """
     figures = account(sites)
     told: dict[str, int | str | None] = {k: v for k, v in figures.items() if k.startswith("locations_")}
@@ -257,7 +272,7 @@ def publishable_account(sites: gpd.GeoDataFrame, protected: pd.DataFrame) -> dic
         "households_total": total,
         "households_inside": total - sum(told_apart or 0 for told_apart in apart.values()),
         **{f"households_{k}": v for k, v in apart.items()},
-        "households_in_tables": int(protected["households"].sum()),
+        "households_in_tables": int((protected if in_tables is None else in_tables)["households"].sum()),
     }
 
 
@@ -275,7 +290,7 @@ def count_table(
     name: str,
     table: pd.DataFrame,
     options: DisplacementTable | DtmApi | HdxHapiIdps,
-    subdistricts: gpd.GeoDataFrame,
+    on: Cutting,
     plan: Plan,
     log: Findings,
     beside: Counted | None,
@@ -285,22 +300,24 @@ def count_table(
     refuse_later_rounds(days, dict.fromkeys(days, options.path), plan, log)
     log.stop()
     fine = options.level == ADM3
-    level_of = subdistricts.index.to_series() if fine else subdistricts[f"adm{options.level}_pcode"]
+    level_of = on.units.index.to_series() if fine else on.units[f"adm{options.level}_pcode"]
     codes = pd.Index(sorted(level_of.unique()), name="code")
     exact = counts_by_reason(table, codes)
     slices, cells, reasons, households = [], {}, [], {}
     for day in days:
         counts = exact.loc[pd.Timestamp(day)]
         protected = protect(running_totals(counts))
+        protected = on.moved(protected) if fine else protected
         told_by_parts = None if fine or beside is None else beside.cells.get(day)
         rows = reason_rows(protected, day, options.level)
         if told_by_parts is not None:
-            rows = reason_rows_by_parts(counts, told_by_parts, level_of, day, options.level)
+            sure = beside is not None and "crosswalk" not in beside.tables
+            rows = reason_rows_by_parts(counts, told_by_parts, level_of, day, options.level, sure=sure)
         reasons.append(rows)
         if fine:
             cells[day] = protected
             households[day.isoformat()] = {"households_in_tables": int(protected["households"].sum())}
-        slices.append(as_cube(protected if fine else nothing(subdistricts), day, DISPLACED))
+        slices.append(as_cube(protected if fine else nothing(on.subdistricts), day, DISPLACED))
     cube = as_one(slices)
     if name != DISPLACEMENT:
         cube, households = of_units(pd.concat(reasons)), {}
@@ -310,7 +327,7 @@ def count_table(
         log.add("note", file=options.path, field="level", found=found, expected="counts by subdistrict", action=action)
     tables = {"reasons": pd.concat(reasons, ignore_index=True)}
     if fine and name == DISPLACEMENT and (known := last_two(days, options, plan)):
-        tables["words"] = words_of(words_of_rows(table, codes, known), known)
+        tables["words"] = words_of(on.words(words_of_rows(table, codes, known)), known)
     digest = groups_digest(options)
     cuts = {round_name(name, day): {"groups": digest} for day in days}
     cuts |= {f.sha256: {"groups": digest} for f in plan.inputs if f.source == f"sources.{name}"}
@@ -350,12 +367,13 @@ def reason_rows(protected: pd.DataFrame, day: date, level: int) -> pd.DataFrame:
 
 
 def reason_rows_by_parts(
-    counts: pd.DataFrame, cells: pd.DataFrame, unit_of: pd.Series, day: date, level: int
+    counts: pd.DataFrame, cells: pd.DataFrame, unit_of: pd.Series, day: date, level: int, *, sure: bool = True
 ) -> pd.DataFrame:
     """Rows of larger units whose subdistricts the same round tells: a count of its own would be a second sum of these.
 
     Households are the sum of the protected cells. Reasons are sums of protected cells too, where the subdistricts tell
-    theirs, and else shares in steps of 5 % (`shares_in_steps`).
+    theirs, and else shares in steps of 5 % (`shares_in_steps`): not where the cells were moved (``sure`` is False), as
+    then they bound no count.
     """
     whole = stand_in(cells).groupby(unit_of).sum(min_count=1).reindex(counts.index)
     by_cell = sums_of_reasons(cells, unit_of).reindex(counts.index)
@@ -363,7 +381,7 @@ def reason_rows_by_parts(
         parts, never_told = by_cell, by_cell.isna()
     else:
         at_least = intervals(cells)["low"].reindex(unit_of.index).groupby(unit_of).sum().reindex(counts.index)
-        shares = shares_in_steps(counts[list(REASONS)], at_least)
+        shares = shares_in_steps(counts[list(REASONS)], at_least if sure else at_least * 0)
         shares["climate_at_most"] = shares[["climate", "mixed", "unknown"]].sum(axis=1, skipna=False)
         unknown = counts[list(REASONS)].isna().any(axis=1)
         parts, never_told = shares.mul(whole, axis=0), pd.DataFrame(dict.fromkeys(shares, unknown))

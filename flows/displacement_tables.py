@@ -25,6 +25,8 @@ PRESSURES = (
     ("displaced_households_per_1000_m3d", "displaced households per 1,000 m3 of water supply a day"),
 )
 
+CROSSWALK = "crosswalk"
+
 
 def publish_displacement(plan: Plan, work: str, cube: xr.Dataset, subdistricts: pd.DataFrame, words: str) -> None:
     """Write each table of the displaced that the country's sources allow; all are computed from protected cells."""
@@ -33,12 +35,23 @@ def publish_displacement(plan: Plan, work: str, cube: xr.Dataset, subdistricts: 
         "displacement_flows": between_governorates(plan, work, subdistricts),
         "displacement_change": since_the_round_before(work, subdistricts),
         "host_pressure": pressure_on_hosts(plan, work, cube, subdistricts),
+        CROSSWALK: crosswalks(plan, work),
     }
     for name, rows in tables.items():
         if rows is not None and len(rows):
             counts = {str(c): rows[c].astype("Int64") for c in rows if str(c) in _COUNTS}
             with writing(Path(work) / "tables" / f"{name}.csv") as path:
-                write_records(rows.assign(**counts, notice=words), path)
+                write_records(rows.assign(**counts, notice=words), path, {"share": 9})
+
+
+def crosswalks(plan: Plan, work: str) -> pd.DataFrame | None:
+    """The crosswalks that people were moved by, each pair of units with the sources it served."""
+    paths = {name: stage(work) / f"{name}_{CROSSWALK}.parquet" for name in plan.settings.sources}
+    parts = [pd.read_parquet(path).assign(source=name) for name, path in paths.items() if path.is_file()]
+    if not parts:
+        return None
+    pairs = pd.concat(parts).groupby(["from_pcode", "to_pcode", "share"])["source"]
+    return pairs.agg("; ".join).reset_index()
 
 
 def by_reason(plan: Plan, work: str, subdistricts: pd.DataFrame) -> pd.DataFrame | None:

@@ -64,7 +64,8 @@ def read_sources(work: str) -> None:
 
 
 def rounds_of(country: Country, subdistricts: gpd.GeoDataFrame) -> dict[str, dict[str, str]]:
-    """Which rounds a run shows, by day and by file, and how it cuts each."""
+    """Which rounds a run shows, by day and by file, and how it cuts each: on its own boundaries, or on the earlier ones
+    that it publishes a crosswalk from."""
     boundaries = {"boundaries": boundaries_digest(subdistricts)}
     return {name: boundaries | cut for counted in country.counted.values() for name, cut in counted.rounds.items()}
 

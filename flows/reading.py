@@ -26,6 +26,7 @@ from models.indicators import IndicatorSheet
 from models.risk import DIMENSIONS
 
 from .cadences import lacks_days
+from .crosswalked import cutting_of
 from .displacement import COUNTING, Counted, count
 from .indicator_sheet import EMPTY, SHEET, check_sheet
 from .months import years_of
@@ -109,12 +110,13 @@ def _read_source(country: Country, name: str, plan: Plan, kept: Path | None, log
         if means is not None:
             country.cubes[name] = raster_cube(means, name, options)
             return
-    values = read_source_step(options, Path(plan.data), log, units)
+    on = cutting_of(options, units, Path(plan.data), log)
+    values = read_source_step(options, Path(plan.data), log, on.units)
     if isinstance(values, xr.DataArray):
         country.cubes[name] = raster_cube(by_subdistrict(values, options, units), name, options)
     elif isinstance(options, COUNTING):
         beside = country.counted.get(DISPLACEMENT) if name == DISPLACEMENT_REASONS else None
-        country.counted[name] = count(name, values, options, units, plan, log, beside)
+        country.counted[name] = count(name, values, options, units, plan, log, beside, on)
         country.cubes[name] = country.counted[name].cube
     else:
         country.cubes[name] = table_cube(values, name, options)

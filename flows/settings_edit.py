@@ -70,7 +70,7 @@ def refuse_what_cannot_be_compared(run: FinishedRun, new: Settings, paths: list[
     key, own = run.plan.settings.country.key, new.country.key
     if own != key:
         raise InputError(Finding("error", "config", config, "country.key", repr(own), f"{key!r}, that of the run"))
-    groups = tuple(f"sources.{DISPLACEMENT}.{group}" for group in GROUPS)
+    groups = tuple(f"sources.{DISPLACEMENT}.{group}" for group in (*GROUPS, "earlier_boundaries"))
     if cut := [p for p in paths if p.startswith(("boundaries.", *groups))]:
         expected = "as in the run; of another cutting make a run of its own under another --out"
         raise InputError(Finding("error", "config", config, cut[0], "another value than in the run", expected))

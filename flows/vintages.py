@@ -37,7 +37,9 @@ def refuse_second_vintage(rounds: Mapping[str, Mapping[str, str]], kept: Iterabl
     """Raise InputError if a kept run shows one of these rounds cut in another way.
 
     The same locations counted in two cuttings of the country, in two groupings or in two places are two
-    equations for one unknown: their difference can tell a count that each of them protects.
+    equations for one unknown: their difference can tell a count that each of them protects. A run that moves
+    protected counts by a crosswalk it publishes adds no equation: it names the boundaries these were counted on, so it
+    is accepted beside a run on those, and on no others.
 
     Parameters
     ----------
