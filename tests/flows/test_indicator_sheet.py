@@ -10,9 +10,10 @@ import pytest
 import xarray as xr
 
 from flows.check_inputs import check_inputs
+from flows.indicator_sheet import SHEET, SheetOptions, check_sheet
 from flows.run_country import run_country
 from flows.settings import load_settings
-from geodata.schema import InputError
+from geodata.schema import Findings, InputError
 
 from .conftest import ISSUED
 
@@ -218,20 +219,37 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_in_the_sheet_is_named_and_nothing_is_published(small_config, country, tmp_path, mistake):
-    rows = rows_of(small_config)
+def test_a_mistake_in_the_sheet_is_named(small_config, tmp_path, mistake):
+    """File, field, found and expected, of each."""
+    rows, settings = rows_of(small_config), load_settings(small_config)
     change, words = MISTAKES[mistake]
     change(rows)
+    as_table(rows, tmp_path / "sheets" / "indicators.csv")
+    options = SheetOptions(path="sheets/indicators.csv")
+
+    def read_and_check():
+        log = Findings(SHEET)
+        check_sheet(options.read(tmp_path, log), settings.sources, {"drought"}, str(options.path), log)
+        log.stop()
+
+    with pytest.raises(InputError) as error:
+        read_and_check()
+    for word in ["sheets/indicators.csv", "found", "expected", *words]:
+        assert word in str(error.value)
+
+
+def test_a_run_with_a_mistake_in_the_sheet_publishes_nothing(small_config, country, tmp_path):
+    """And `wadi check` says the same."""
+    rows = rows_of(small_config)
+    rows[0].update(values="displaced:critcal")
     as_table(rows, country / "sheets" / "indicators.csv")
     config = edited(small_config, tmp_path / "c", '[indicator_sheet]\npath = "sheets/indicators.csv"')
     out = tmp_path / "out"
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InputError, match="critical_shelter: values"):
         run(config, country, out)
-    for word in ["sheets/indicators.csv", "found", "expected", *words]:
-        assert word in str(error.value)
     assert not list(out.rglob("*.csv"))
     errors = [f for f in check_inputs.fn(config, str(country), None, ISSUED) if f.severity == "error"]
-    assert {f.source for f in errors} == {"indicator_sheet"}
+    assert {f.source for f in errors} == {SHEET}
 
 
 @pytest.mark.parametrize(
