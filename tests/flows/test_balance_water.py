@@ -13,8 +13,9 @@ from shapely.geometry import box
 import flows.balance_water
 import flows.score_risk
 from flows.balance_water import COLUMNS, SUMMED, balance, returning, water_table
+from flows.displacement import DISPLACED, as_cube
+from flows.indicator_sheet import EMPTY
 from flows.plan import Plan
-from flows.reading import as_cube
 from flows.settings import load_settings
 from flows.workspace import stage
 from geodata.categories import CategoryTable
@@ -162,7 +163,7 @@ def make_country(
     for name, value in (("rain", 0.0), ("evapotranspiration", 155.0)):
         write_cube(monthly(name, value), place / f"{name}.nc")
     write_cube(residents(people), place / "residents.nc")
-    cube = as_cube(protect(true.assign(camp_or_critical=true["critical"] + camp)), date(2024, 2, 29))
+    cube = as_cube(protect(true.assign(camp_or_critical=true["critical"] + camp)), date(2024, 2, 29), DISPLACED)
     write_cube(cube, place / "displacement.nc")
     for name, header, text in (("fields", "pcode,crop,n\n", fields), ("herd", "pcode,animal,n\n", herd)):
         sources[name], table = read_text(CategoryTable, TABLE | SOURCES[name], name, header + text, folder)
@@ -530,5 +531,5 @@ def test_exposure_counts_displaced_people_once_too(tmp_path, monkeypatch, among,
     cube = counts.merge(residents((10_000, 2_000, 3_000, 500)).assign_coords(time=counts["time"]))
     monkeypatch.setattr(flows.score_risk, "exposure", told)
     with pytest.raises(Stop) as asked:
-        flows.score_risk.score(plan, cube)
+        flows.score_risk.score(plan, cube, EMPTY)
     assert asked.value.args == (apart, 600.0)

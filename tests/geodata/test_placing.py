@@ -8,7 +8,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 from shapely.geometry import Point, box
@@ -129,6 +129,7 @@ def test_an_alias_to_no_unit_is_an_error_of_the_country_file():
     assert [f.field for f in log.errors] == ["placing.aliases.X"]
 
 
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(st.floats(42, 47), st.sampled_from(["", "P1", "P2", "P9"]), st.sampled_from(["West", "Salam", "?"])),

@@ -249,7 +249,7 @@ def same_release(a, b):
     return all(x.equals(y) for x, y in zip(a, b, strict=True))
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(true_counts(max_units=4))
 def test_governorate_totals_people_and_shares_tell_no_more(counts):
     """For each end of each cell's interval there is a true table, nested counts in order, whose
