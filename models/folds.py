@@ -28,16 +28,24 @@ class Fold:
     Parameters
     ----------
     test, training : bool arrays, one value for each case
+    asked : (first month, last month), both included
+        Months of the windows of the cases that ask: no case that teaches may touch them.
     hidden : (first month, last month), both included
-        Months that nothing may be fitted on: the years that ask and the embargo on both sides.
+        Months that nothing may be fitted on: those asked and the embargo on both sides.
     past_only : bool
         Then all that comes later is hidden too.
     """
 
     test: np.ndarray
     training: np.ndarray
+    asked: tuple[pd.Timestamp, pd.Timestamp]
     hidden: tuple[pd.Timestamp, pd.Timestamp]
     past_only: bool = False
+
+    def touched(self, months: pd.DatetimeIndex) -> np.ndarray:
+        """Which of these months no case that teaches may know of."""
+        first, last = self.asked
+        return np.asarray(months >= first) & (self.past_only | np.asarray(months <= last))
 
     def visible(self, months: pd.DatetimeIndex) -> np.ndarray:
         """Which of these months may be fitted on."""
@@ -77,7 +85,8 @@ def blocks_of_years(
     block_years : int
         Years of a block; the last one may be shorter.
     embargo_months : int
-        At least lead plus accumulation: then no window of a case that teaches meets one that asks.
+        At least lead plus accumulation, of the longest predictor or the event: then no window of a case that teaches
+        meets one that asks.
     year_starts : int
         Month in which a year that is kept whole begins.
 
@@ -192,10 +201,11 @@ The cases are the same ones in the same order for every fold; None asks for them
 def find_leaks(prepare: Prepare, source: xr.Dataset, fold: Fold, *, issues: int = 3, seed: int = 0) -> list[str]:
     """What of the cases depends on what it must not know, found by changing that and looking.
 
-    Two experiments. First the hidden months are exchanged for others: no predictor and no event of a case that teaches
-    may change. Then, for some days of issue among the cases that ask, every hidden month that ends after that day is:
-    no predictor of the cases of that day may change. An index fitted on all years fails both; a predictor from the
-    future fails the second whatever its stamp says.
+    Two experiments. First the months of the windows that ask are exchanged for others: no predictor and no event of a
+    case that teaches may change. Then, for some days of issue among the cases that ask, every hidden month that ends
+    after that day is: no predictor of the cases of that day may change. An index fitted on all years fails both, an
+    embargo shorter than the predictors reach the first; a predictor from the future fails the second whatever its stamp
+    says.
 
     Parameters
     ----------
@@ -214,7 +224,8 @@ def find_leaks(prepare: Prepare, source: xr.Dataset, fold: Fold, *, issues: int 
     months = pd.DatetimeIndex(source.indexes["time"])
     hidden = ~fold.visible(months)
     rng = np.random.default_rng(seed)
-    leaks = _changed(own, prepare(_other(source, hidden, rng), fold), fold.training, "cases that teach", events=True)
+    exchanged = prepare(_other(source, fold.touched(months), rng), fold)
+    leaks = _changed(own, exchanged, fold.training, "cases that teach", events=True)
     days = own.issued[fold.test].unique().sort_values()
     at = np.unique(np.linspace(0, len(days) - 1, min(issues, len(days))).astype(int))
     for day in days[at]:
@@ -240,8 +251,13 @@ def _fold(target: pd.DatetimeIndex, test: np.ndarray, embargo: int, *, past_only
     month = np.asarray(target.year * 12 + target.month)
     first, last = month[test].min(), month[test].max()
     before, after = month < first - embargo, month > last + embargo
-    start, end = (pd.Timestamp(int(m - 1) // 12, int(m - 1) % 12 + 1, 1) for m in (first - embargo, last + embargo))
-    return Fold(test, before if past_only else before | after, (start, end), past_only)
+    spans = [(first - embargo + 1, last), (first - embargo, last + embargo)]
+    asked, hidden = ((_month(start), _month(end)) for start, end in spans)
+    return Fold(test, before if past_only else before | after, asked, hidden, past_only)
+
+
+def _month(number: int) -> pd.Timestamp:
+    return pd.Timestamp(int(number - 1) // 12, int(number - 1) % 12 + 1, 1)
 
 
 def _other(source: xr.Dataset, rows: np.ndarray, rng: np.random.Generator) -> xr.Dataset:

@@ -76,6 +76,7 @@ def test_nothing_is_fitted_on_the_months_around_those_that_ask(target, block, em
         apart = np.abs(number[fold.visible(months)][:, None] - asked)
         assert apart.min() > embargo
         assert fold.visible(target[fold.training]).all()
+        assert not (fold.visible(months) & fold.touched(months)).any()
 
 
 def test_hidden_months_are_unknown_and_years_that_touch_them_are_not_past():
@@ -185,6 +186,26 @@ def test_a_leak_planted_on_purpose_is_caught_whatever_its_stamp_says(leak, found
     leaks = find_leaks(lambda s, f: prepared(s, f, **leak), source, fold_of(source))
     assert leaks
     assert any(pd.Series(leaks).str.contains(found))
+
+
+def test_an_embargo_shorter_than_the_predictors_reach_is_caught():
+    """Cases every month: SPI-3 two months before the end of another SPI-3 reaches back five months."""
+
+    def monthly_cases(source, fold):
+        rain = source["rain"].isel(pcode=0)
+        totals = rain.rolling(time=3).sum()
+        target = rain.indexes["time"][6:]
+        issued = pd.DatetimeIndex(target - pd.DateOffset(months=LEAD - 1)) + pd.Timedelta(days=9)
+        x = pd.DataFrame({"known": totals.values[6 - LEAD : -LEAD]})
+        stamps = pd.DataFrame({"known": issued})
+        event = (totals.values[6:] < 100).astype(float)
+        return Cases(x, event, target, issued, stamps, np.zeros(len(target)))
+
+    source = made()
+    target = monthly_cases(source, None).target
+    enough, short = (blocks_of_years(target, block_years=4, embargo_months=m)[3] for m in (LEAD + 3, LEAD))
+    assert find_leaks(monthly_cases, source, enough) == []
+    assert find_leaks(monthly_cases, source, short)
 
 
 def test_cases_of_other_lengths_are_refused():
