@@ -90,7 +90,7 @@ def fit_warning_model(
 
     Returns
     -------
-    WarningModel
+    WarningModel; its probabilities (1)
         The same odds for every case where the training years have no event, nothing else, or too few years for folds.
 
     Formula
@@ -101,7 +101,7 @@ def fit_warning_model(
 
     Limits
     ------
-    * What counts is years times independent regions, 40 to 200 of them, however many units there are.
+    * What counts is years times independent regions: 35 years of 3 to 6 regions are 105 to 210 cases, not thousands.
     * It follows straight lines: a predictor that matters at both ends must come twice.
     * Odds of a climate that changes are those of the training years.
 

@@ -167,6 +167,19 @@ CHAPTERS: dict[str, tuple[Index, ...]] = {
         Index("Change since an earlier run", "models.change:split_change", (), _CHANGES),
         Index("Households that move", "models.relocation:relocate", (), _RELOCATE),
     ),
+    "Early warning, and whether it has skill": (
+        Index("Outlook from rain so far", "models.outlook:resampled_years_outlook"),
+        Index("Shared months of two accumulations", "models.baselines:overlap_correlation"),
+        Index("Persistence", "models.baselines:persistence_probability"),
+        Index("Skill that shared months alone buy", "models.baselines:overlap_brier_skill"),
+        Index("Fitted odds of an event", "models.early_warning_model:fit_warning_model"),
+        Index("Parts of the Brier score", "models.scores:brier_parts"),
+        Index("Reliability curve", "models.scores:reliability_curve"),
+        Index("CRPS of an ensemble", "models.scores:crps_ensemble"),
+        Index("Relative economic value", "models.scores:relative_economic_value"),
+        Index("Gate of the outlook", "models.gates:outlook_gate"),
+        Index("Gate of a model", "models.gates:model_gate"),
+    ),
 }
 INDICES = tuple(index for chapter in CHAPTERS.values() for index in chapter)
 
