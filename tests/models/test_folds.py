@@ -63,13 +63,13 @@ def test_what_teaches_in_an_expanding_window_is_past(target, first_years, embarg
     for fold in expanding_window(target, first_years=first_years, embargo_months=embargo):
         assert fold.training.sum() == 0 or month[fold.training].max() + embargo < month[fold.test].min()
         assert not fold.visible(target[fold.test]).any()
-        assert not fold.visible(pd.DatetimeIndex(["2100-01"])).any()
+        assert not fold.visible(target[fold.test].shift(500, "MS")).any()
 
 
 @settings(max_examples=40)
 @given(target_months, st.integers(1, 6), st.integers(2, 15))
 def test_nothing_is_fitted_on_the_months_around_those_that_ask(target, block, embargo):
-    months = pd.date_range("1978-01", "2035-12", freq="MS")
+    months = pd.date_range("1978-01", "2125-12", freq="MS")
     number = np.asarray(months.year * 12 + months.month)
     for fold in blocks_of_years(target, block_years=block, embargo_months=embargo):
         asked = np.asarray(target[fold.test].year * 12 + target[fold.test].month)
