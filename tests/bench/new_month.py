@@ -74,7 +74,7 @@ def write_inputs(data: Path, *, daily: bool) -> None:
 
     if not SHARED.is_dir():
         sys.exit("the real data is not on this machine")
-    for part in ("boundaries", "population", "displacement", "water"):
+    for part in ("boundaries", "names", "population", "displacement", "water"):
         shutil.copytree(SHARED / part, data / part)
     generator = np.random.default_rng(7)
     for month in pd.period_range(FIRST, LAST, freq="M"):

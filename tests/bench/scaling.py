@@ -118,6 +118,7 @@ def settings_of_rain_alone() -> Settings:
     values = tomllib.loads((resources.files("flows") / "config" / "iraq.toml").read_text("utf-8"))
     missing = {name: {"method": "none"} for name in values["hazards"] if name != "drought"}
     kept = {"sources": {"rain": values["sources"]["rain"]}, "hazards": {"drought": values["hazards"]["drought"]}}
+    kept["boundaries"] = {k: v for k, v in values["boundaries"].items() if k != "gazetteer"}  # names cost nothing here
     return Settings.model_validate(values | kept | {"hazards": kept["hazards"] | missing, "indicators": {}})
 
 

@@ -85,7 +85,7 @@ def test_a_hundred_households_more_in_critical_shelter_are_more_easily_harmed(re
     assert report["origin"]["after"]["displaced_households"]["value"] == 2480
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(st.data())
 def test_households_are_conserved(run, table, data):
     """Over subdistricts with a published count, any destination and any number."""
